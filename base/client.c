@@ -1,0 +1,88 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "base/client.h"
+
+#include <string.h>
+#include <time.h>
+
+#include "base/fdpass.h"
+#include "base/own.h"
+
+/* Access is judged by the effective ids, as open(2) does; what the kernel attaches of itself are
+ * the real ones. The kernel lets a process claim only ids that it may take on anyway. */
+static struct fdpass_sender own_identity(void)
+{
+	return (struct fdpass_sender){sys_getpid(), sys_geteuid(), sys_getegid()};
+}
+
+static int send_request(int sock, const struct wire_request *request, int fd)
+{
+	struct iovec part = {(void *)(uintptr_t)request, sizeof *request};
+	struct fdpass_sender self = own_identity();
+	int result = fdpass_send(sock, &part, 1, fd, &self, 0);
+
+	/* Ids that this user namespace has no number for can't be claimed: let the kernel name
+	 * them. */
+	if (result == -EINVAL || result == -EPERM)
+		result = fdpass_send(sock, &part, 1, fd, NULL, 0);
+	return result == -EPIPE ? -ECONNRESET : result;
+}
+
+static int wait_readable(int sock)
+{
+	struct timespec patience = {.tv_sec = CLIENT_PATIENCE_SECONDS};
+	struct pollfd answer = {.fd = sock, .events = POLLIN};
+	int result;
+
+	/* An interrupted wait begins anew: a steady stream of signals must not be what ends it. */
+	do
+		result = sys_poll(&answer, 1, &patience);
+	while (result == -EINTR);
+	if (result < 0)
+		return result;
+	return result ? 0 : -ETIMEDOUT;
+}
+
+static int receive_answer(int sock, enum wire_op op, struct client_answer *ret_answer)
+{
+	ssize_t size = fdpass_receive(sock, ret_answer, offsetof(struct client_answer, fd),
+	                              &ret_answer->fd, NULL, 0);
+	int result;
+
+	if (size <= 0)
+		return size ? (int)size : -ECONNRESET;
+	result = wire_check_reply(&ret_answer->reply, (size_t)size, op);
+	if (result < 0)
+		fd_close_at(&ret_answer->fd);
+	return result;
+}
+
+int client_ask(int sock, const struct wire_request *request, struct client_answer *ret_answer)
+{
+	int result;
+
+	/* Entries are written by the answer, if any: not worth clearing 6 KB here. */
+	memset(&ret_answer->reply, 0, sizeof ret_answer->reply);
+	ret_answer->fd = -1;
+	result = send_request(sock, request, -1);
+	if (result == 0)
+		result = wait_readable(sock);
+	if (result == 0)
+		result = receive_answer(sock, request->header.op, ret_answer);
+	return result;
+}
+
+int client_adopt(int sock)
+{
+	struct wire_request request = wire_request_make(WIRE_ADOPT);
+	int pair[2];
+	int result = sys_socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair);
+
+	if (result < 0)
+		return result;
+
+	OWN_FD mine = pair[0];
+	OWN_FD theirs = pair[1];
+
+	result = send_request(sock, &request, theirs);
+	return result < 0 ? result : fd_steal(&mine);
+}

@@ -1,0 +1,162 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Raw system calls: each returns >= 0 or -errno and leaves errno as it was. */
+#ifndef SHMEMU_BASE_SYS_H
+#define SHMEMU_BASE_SYS_H
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/types.h>
+#include <unistd.h>
+
+/* Inside a host program no call may pass through an exported libc symbol: the program, or another
+ * preloaded library, may have replaced it, and libc's are cancellation points that write errno. */
+#if defined(__x86_64__) && !defined(__ILP32__)
+static inline long sys_call(long number, long a, long b, long c, long d, long e, long f)
+{
+	register long r10 __asm__("r10") = d;
+	register long r8 __asm__("r8") = e;
+	register long r9 __asm__("r9") = f;
+	long result;
+
+	__asm__ volatile("syscall"
+	                 : "=a"(result)
+	                 : "a"(number), "D"(a), "S"(b), "d"(c), "r"(r10), "r"(r8), "r"(r9)
+	                 : "rcx", "r11", "memory");
+	return result;
+}
+#else
+static inline long sys_call(long number, long a, long b, long c, long d, long e, long f)
+{
+	int saved = errno;
+	long result = syscall(number, a, b, c, d, e, f);
+
+	if (result == -1)
+		result = -errno;
+	errno = saved;
+	return result;
+}
+#endif
+
+static inline int sys_openat(int dir, const char *path, int flags, mode_t mode)
+{
+	return (int)sys_call(SYS_openat, dir, (long)path, flags, (long)mode, 0, 0);
+}
+
+static inline int sys_close(int fd)
+{
+	return (int)sys_call(SYS_close, fd, 0, 0, 0, 0, 0);
+}
+
+static inline ssize_t sys_read(int fd, void *bytes, size_t size)
+{
+	return sys_call(SYS_read, fd, (long)bytes, (long)size, 0, 0, 0);
+}
+
+static inline ssize_t sys_write(int fd, const void *bytes, size_t size)
+{
+	return sys_call(SYS_write, fd, (long)bytes, (long)size, 0, 0, 0);
+}
+
+static inline int sys_fstat(int fd, struct stat *ret_status)
+{
+	return (int)sys_call(SYS_fstat, fd, (long)ret_status, 0, 0, 0, 0);
+}
+
+static inline int sys_mkdirat(int dir, const char *path, mode_t mode)
+{
+	return (int)sys_call(SYS_mkdirat, dir, (long)path, (long)mode, 0, 0, 0);
+}
+
+static inline int sys_fcntl(int fd, int command, long argument)
+{
+	return (int)sys_call(SYS_fcntl, fd, command, argument, 0, 0, 0);
+}
+
+static inline int sys_flock(int fd, int operation)
+{
+	return (int)sys_call(SYS_flock, fd, operation, 0, 0, 0, 0);
+}
+
+static inline int sys_poll(struct pollfd *fds, nfds_t count, const struct timespec *timeout)
+{
+	struct timespec left = {0};
+
+	/* The kernel writes back what is left of the timeout. */
+	if (timeout)
+		left = *timeout;
+	return (int)sys_call(SYS_ppoll, (long)fds, (long)count, timeout ? (long)&left : 0, 0, 0, 0);
+}
+
+static inline int sys_socket(int domain, int type, int protocol)
+{
+	return (int)sys_call(SYS_socket, domain, type, protocol, 0, 0, 0);
+}
+
+static inline int sys_socketpair(int domain, int type, int protocol, int ret_pair[2])
+{
+	return (int)sys_call(SYS_socketpair, domain, type, protocol, (long)ret_pair, 0, 0);
+}
+
+static inline int sys_connect(int sock, const void *address, socklen_t size)
+{
+	return (int)sys_call(SYS_connect, sock, (long)address, (long)size, 0, 0, 0);
+}
+
+static inline int sys_getsockopt(int sock, int level, int name, void *value, socklen_t *size)
+{
+	return (int)sys_call(SYS_getsockopt, sock, level, name, (long)value, (long)size, 0);
+}
+
+static inline int sys_setsockopt(int sock, int level, int name, const void *value, socklen_t size)
+{
+	return (int)sys_call(SYS_setsockopt, sock, level, name, (long)value, (long)size, 0);
+}
+
+static inline ssize_t sys_sendmsg(int sock, const struct msghdr *message, int flags)
+{
+	return sys_call(SYS_sendmsg, sock, (long)message, flags, 0, 0, 0);
+}
+
+static inline ssize_t sys_recvmsg(int sock, struct msghdr *message, int flags)
+{
+	return sys_call(SYS_recvmsg, sock, (long)message, flags, 0, 0, 0);
+}
+
+static inline pid_t sys_getpid(void)
+{
+	return (pid_t)sys_call(SYS_getpid, 0, 0, 0, 0, 0, 0);
+}
+
+static inline uid_t sys_geteuid(void)
+{
+	return (uid_t)sys_call(SYS_geteuid, 0, 0, 0, 0, 0, 0);
+}
+
+static inline gid_t sys_getegid(void)
+{
+	return (gid_t)sys_call(SYS_getegid, 0, 0, 0, 0, 0, 0);
+}
+
+/* Returns the address, or -errno as a pointer: test with sys_is_error. */
+static inline void *sys_mmap(size_t size, int protection, int flags, int fd)
+{
+	return (void *)sys_call(SYS_mmap, 0, (long)size, protection, flags, fd, 0);
+}
+
+static inline int sys_munmap(void *address, size_t size)
+{
+	return (int)sys_call(SYS_munmap, (long)address, (long)size, 0, 0, 0, 0);
+}
+
+static inline int sys_is_error(const void *address)
+{
+	return (uintptr_t)address >= (uintptr_t)-4095L;
+}
+
+#endif
