@@ -1,0 +1,44 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Where anonymous files come from: the one place that knows how this host makes them. */
+#ifndef SHMEMU_FUSE_ANON_H
+#define SHMEMU_FUSE_ANON_H
+
+#include <stdint.h>
+#include <sys/types.h>
+
+enum anon_kind {
+	ANON_AUTO,   /* the best of the first two that the host allows */
+	ANON_TMPFS,  /* files in a tmpfs of our own that is mounted nowhere, with huge pages
+	                within_size */
+	ANON_MEMFD,  /* memfd_create */
+	ANON_TMPDIR, /* unlinked files in $TMPDIR: can reach a disk, so only when asked for by name
+	              */
+	ANON_KIND_COUNT,
+};
+
+struct anon {
+	enum anon_kind kind; /* never ANON_AUTO once initialised */
+	int folder;          /* ANON_TMPFS, ANON_TMPDIR: the folder, owned; else -1 */
+};
+
+/* Finds a source of the wanted kind. Returns 0 or -errno, that of the last road tried. */
+int anon_init(struct anon *anon, enum anon_kind wanted, const char *tmpdir);
+void anon_deinit(struct anon *anon);
+
+/* "tmpfs", "memfd", "tmpdir" or "auto", and back (-EINVAL). */
+const char *anon_kind_name(enum anon_kind kind);
+int anon_kind_parse(const char *name, enum anon_kind *ret_kind);
+
+/* Makes an empty file known to the source by `ino`, readable and writable by the daemon alone
+ * (0600). Returns a read-write descriptor that the caller owns, or -errno. */
+int anon_create(struct anon *anon, uint64_t ino);
+
+/* Opens the file again with open(2)'s `flags`: a new open file description, owned by the caller.
+ * `fd` is the one from anon_create. Access is judged by the caller: this overrides the mode where
+ * the host lets us. Returns a descriptor or -errno. */
+int anon_reopen(const struct anon *anon, uint64_t ino, int fd, int flags);
+
+/* The file's last name is gone: open descriptors and mappings keep it, with st_nlink 0. */
+void anon_forget(struct anon *anon, uint64_t ino);
+
+#endif

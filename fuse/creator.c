@@ -1,0 +1,47 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "fuse/creator.h"
+
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/own.h"
+#include "fuse/proc.h"
+
+enum { STAT_START_FIELD = 22 };
+
+/* The second field is the command in brackets and may hold anything: fields are counted from its
+ * end. */
+static uint64_t parse_start(const char *stat)
+{
+	const char *at = strrchr(stat, ')');
+
+	for (int field = 2; at && field < STAT_START_FIELD; field++)
+		at = strchr(at + 1, ' ');
+	return at ? strtoull(at + 1, NULL, 10) : 0;
+}
+
+static void join_words(char *words, size_t size)
+{
+	while (size && !words[size - 1])
+		size--;
+	for (size_t i = 0; i < size; i++)
+		if (!words[i])
+			words[i] = ' ';
+}
+
+struct store_creator creator_describe(pid_t pid, uid_t uid)
+{
+	struct store_creator creator = {.pid = (uint32_t)pid, .uid = uid};
+	char stat[1024];
+	ssize_t size = proc_read(pid, "stat", stat, sizeof stat);
+
+	if (size > 0)
+		creator.start = parse_start(stat);
+	size = proc_read(pid, "cmdline", creator.command, sizeof creator.command);
+	if (size > 0)
+		join_words(creator.command, (size_t)size);
+	return creator;
+}

@@ -1,0 +1,255 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* A kill -9 loses nothing that was stored to shared memory: the pages are the kernel's. So the
+ * journal needs no log and no checksum, only an order of stores. Every change is decided by one
+ * aligned 8-byte store, the commit: a record's key is written after the rest of it and cleared
+ * before the rest means anything else. What a kill leaves half done is then a record that is
+ * free, or an inode that no name leads to (a file being made or just unlinked), and store.c drops
+ * those when it takes a journal over.
+ *
+ * Layout: one page of header, the table of inodes, and far behind it the table of names. The file
+ * is sparse: only touched pages take memory. */
+#include "fuse/journal.h"
+
+#include <errno.h>
+#include <stdbool.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/own.h"
+
+enum {
+	JOURNAL_VERSION = 1,
+	HEADER_SIZE = 4096,
+	COUNT_FIRST = 512,
+	COUNT_MAX = 8 << 20,
+};
+
+static const uint64_t journal_magic = 0x6c6e72756d6873; /* "shmurnl" */
+static const uint64_t entries_offset =
+	HEADER_SIZE + (uint64_t)COUNT_MAX * sizeof(struct journal_inode);
+
+/* The compiler must not move the stores of a record past its commit. Other processes only look
+ * after a kill. */
+static void commit(uint64_t *key, uint64_t value)
+{
+	__atomic_store_n(key, value, __ATOMIC_RELEASE);
+}
+
+static int file_grow(int fd, uint64_t size)
+{
+	struct stat status;
+
+	if (fstat(fd, &status) < 0)
+		return -errno;
+	if ((uint64_t)status.st_size >= size)
+		return 0;
+	return ftruncate(fd, (off_t)size) < 0 ? -errno : 0;
+}
+
+static int table_map(struct journal_table *table, int fd, size_t count)
+{
+	size_t size = count * table->record_size;
+	void *records;
+	int result = file_grow(fd, table->offset + size);
+
+	if (result < 0)
+		return result;
+	if (table->records)
+		records = mremap(table->records, table->count * table->record_size, size,
+		                 MREMAP_MAYMOVE);
+	else
+		records = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, fd,
+		               (off_t)table->offset);
+	if (records == MAP_FAILED)
+		return -errno;
+	table->records = records;
+	table->count = count;
+	commit(table->count_kept, count);
+	return 0;
+}
+
+static uint64_t *key_at(const struct journal_table *table, size_t at)
+{
+	return (uint64_t *)((char *)table->records + at * table->record_size);
+}
+
+/* The place of a free record, growing the table if there is none. */
+static int64_t table_claim(struct journal_table *table, int fd)
+{
+	size_t at = table->free_hint;
+	int result;
+
+	while (at < table->count && *key_at(table, at))
+		at++;
+	if (at == table->count) {
+		if (table->count >= COUNT_MAX)
+			return -ENOSPC;
+		result = table_map(table, fd, table->count * 2);
+		if (result < 0)
+			return result;
+	}
+	table->free_hint = at + 1;
+	return (int64_t)at;
+}
+
+/* Both kinds of record begin with their 8-byte key. */
+static int64_t table_add(struct journal_table *table, int fd, const void *record)
+{
+	int64_t at = table_claim(table, fd);
+	uint64_t key;
+	char *place;
+
+	if (at < 0)
+		return at;
+	memcpy(&key, record, sizeof key);
+	place = (char *)key_at(table, (size_t)at);
+	memcpy(place + sizeof key, (const char *)record + sizeof key,
+	       table->record_size - sizeof key);
+	commit(key_at(table, (size_t)at), key);
+	return at;
+}
+
+static void table_drop(struct journal_table *table, size_t at)
+{
+	commit(key_at(table, at), 0);
+	if (at < table->free_hint)
+		table->free_hint = at;
+}
+
+static int header_map(struct journal *journal)
+{
+	void *header;
+	int result = file_grow(journal->fd, HEADER_SIZE);
+
+	if (result < 0)
+		return result;
+	header = mmap(NULL, HEADER_SIZE, PROT_READ | PROT_WRITE, MAP_SHARED, journal->fd, 0);
+	if (header == MAP_FAILED)
+		return -errno;
+	journal->header = header;
+	journal->inodes.count_kept = &journal->header->inode_count;
+	journal->entries.count_kept = &journal->header->entry_count;
+	return 0;
+}
+
+static int map_tables(struct journal *journal, size_t inode_count, size_t entry_count)
+{
+	int result = table_map(&journal->inodes, journal->fd, inode_count);
+
+	return result < 0 ? result : table_map(&journal->entries, journal->fd, entry_count);
+}
+
+/* No magic: new, or killed before it was finished, and then nobody was told of anything in it. */
+static int begin(struct journal *journal)
+{
+	struct journal_header *header = journal->header;
+	int result = map_tables(journal, COUNT_FIRST, COUNT_FIRST);
+
+	if (result < 0)
+		return result;
+	header->version = JOURNAL_VERSION;
+	header->ino_next = 2;    /* 1 is the root folder */
+	header->cookie_next = 3; /* 1 and 2 are "." and ".." in a listing */
+	commit(&header->magic, journal_magic);
+	return 0;
+}
+
+static bool count_is_valid(uint64_t count)
+{
+	return count >= COUNT_FIRST && count <= COUNT_MAX;
+}
+
+static int take_over(struct journal *journal)
+{
+	const struct journal_header *header = journal->header;
+
+	if (header->magic != journal_magic)
+		return -EBADMSG;
+	if (header->version != JOURNAL_VERSION)
+		return -EPROTONOSUPPORT;
+	if (!count_is_valid(header->inode_count) || !count_is_valid(header->entry_count))
+		return -EBADMSG;
+	return map_tables(journal, header->inode_count, header->entry_count);
+}
+
+int journal_init(struct journal *journal, int fd)
+{
+	int result;
+
+	*journal = (struct journal){
+		.fd = fd,
+		.inodes = {.record_size = sizeof(struct journal_inode), .offset = HEADER_SIZE},
+		.entries = {.record_size = sizeof(struct journal_entry), .offset = entries_offset},
+	};
+	result = header_map(journal);
+	if (result == 0)
+		result = journal->header->magic ? take_over(journal) : begin(journal);
+	if (result < 0)
+		journal_deinit(journal);
+	return result;
+}
+
+static void table_unmap(struct journal_table *table)
+{
+	if (table->records)
+		munmap(table->records, table->count * table->record_size);
+	table->records = NULL;
+}
+
+void journal_deinit(struct journal *journal)
+{
+	table_unmap(&journal->inodes);
+	table_unmap(&journal->entries);
+	if (journal->header)
+		munmap(journal->header, HEADER_SIZE);
+	fd_close_at(&journal->fd);
+	*journal = JOURNAL_NULL;
+}
+
+struct journal_inode *journal_inode_at(const struct journal *journal, size_t at)
+{
+	return (struct journal_inode *)key_at(&journal->inodes, at);
+}
+
+struct journal_entry *journal_entry_at(const struct journal *journal, size_t at)
+{
+	return (struct journal_entry *)key_at(&journal->entries, at);
+}
+
+uint64_t journal_next_ino(struct journal *journal)
+{
+	uint64_t ino = journal->header->ino_next;
+
+	commit(&journal->header->ino_next, ino + 1);
+	return ino;
+}
+
+uint64_t journal_next_cookie(struct journal *journal)
+{
+	uint64_t cookie = journal->header->cookie_next;
+
+	commit(&journal->header->cookie_next, cookie + 1);
+	return cookie;
+}
+
+int64_t journal_add_inode(struct journal *journal, const struct journal_inode *inode)
+{
+	return table_add(&journal->inodes, journal->fd, inode);
+}
+
+int64_t journal_add_entry(struct journal *journal, const struct journal_entry *entry)
+{
+	return table_add(&journal->entries, journal->fd, entry);
+}
+
+void journal_drop_inode(struct journal *journal, size_t at)
+{
+	table_drop(&journal->inodes, at);
+}
+
+void journal_drop_entry(struct journal *journal, size_t at)
+{
+	table_drop(&journal->entries, at);
+}

@@ -1,0 +1,32 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* The worker's event loop: epoll over descriptors, each with its handler. One thread. */
+#ifndef SHMEMU_FUSE_LOOP_H
+#define SHMEMU_FUSE_LOOP_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+struct loop;
+
+/* Embedded in its owner, which must outlive the registration. */
+struct loop_source {
+	int fd; /* borrowed */
+	/* Called with EPOLL* events. Returns 0, or -errno to end the loop with that result. The
+	 * source may be removed, and its owner freed, inside its own handler; other sources only
+	 * by themselves. */
+	int (*handle)(struct loop_source *source, uint32_t events);
+};
+
+int loop_new(struct loop **ret_loop);
+struct loop *loop_free(struct loop *loop); /* accepts and returns NULL */
+
+/* `events` as for epoll_ctl, level-triggered. Return 0 or -errno. */
+int loop_add(struct loop *loop, struct loop_source *source, uint32_t events);
+int loop_modify(struct loop *loop, struct loop_source *source, uint32_t events);
+void loop_remove(struct loop *loop, struct loop_source *source);
+
+/* Runs until loop_stop or a handler's failure; returns 0 or that -errno. */
+int loop_run(struct loop *loop);
+void loop_stop(struct loop *loop);
+
+#endif

@@ -1,0 +1,12 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Small files of /proc/PID. */
+#ifndef SHMEMU_FUSE_PROC_H
+#define SHMEMU_FUSE_PROC_H
+
+#include <sys/types.h>
+
+/* Reads the beginning of /proc/PID/FILE, at most size - 1 bytes, and puts a NUL behind. Returns
+ * the bytes read or -errno, and then `bytes` is the empty string. */
+ssize_t proc_read(pid_t pid, const char *file, char *bytes, size_t size);
+
+#endif

@@ -1,0 +1,85 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "fuse/seat.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include "base/own.h"
+#include "base/place.h"
+
+static int open_folder(const char *path)
+{
+	mode_t mode = geteuid() == 0 ? 0755 : 0700;
+
+	/* mkdir's mode is under the umask; a folder that was there keeps its own. */
+	if (mkdir(path, mode) == 0 && chmod(path, mode) < 0)
+		return -errno;
+	return place_open(path, geteuid());
+}
+
+static int write_pid(int lock)
+{
+	char text[16];
+	int length = snprintf(text, sizeof text, "%d\n", (int)getpid());
+
+	if (ftruncate(lock, 0) < 0 || pwrite(lock, text, (size_t)length, 0) < 0)
+		return -errno;
+	return 0;
+}
+
+int seat_take(struct seat *seat, const char *path, bool wait)
+{
+	OWN_FD folder = open_folder(path);
+	OWN_FD lock = -1;
+	int result;
+
+	if (folder < 0)
+		return folder;
+	lock = place_lock(folder, PLACE_DAEMON_LOCK, wait);
+	if (lock < 0)
+		return lock == -EAGAIN ? -EADDRINUSE : lock;
+	result = write_pid(lock);
+	if (result < 0)
+		return result;
+	seat->folder = fd_steal(&folder);
+	seat->lock = fd_steal(&lock);
+	return 0;
+}
+
+int seat_listen(const struct seat *seat)
+{
+	OWN_FD sock = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	struct text path = place_at(seat->folder, PLACE_SOCKET);
+	struct sockaddr_un address = {.sun_family = AF_UNIX};
+	mode_t umask_before;
+	int on = 1;
+	int result;
+
+	if (sock < 0)
+		return -errno;
+	memcpy(address.sun_path, path.bytes, path.length + 1);
+	/* With the lock held, a socket found here is a dead daemon's. */
+	unlinkat(seat->folder, PLACE_SOCKET, 0);
+	/* Who may connect is the folder's mode to say. */
+	umask_before = umask(0);
+	result = bind(sock, (struct sockaddr *)&address, sizeof address) < 0 ? -errno : 0;
+	umask(umask_before);
+	if (result < 0)
+		return result;
+	if (setsockopt(sock, SOL_SOCKET, SO_PASSCRED, &on, sizeof on) < 0 ||
+	    listen(sock, SOMAXCONN) < 0)
+		return -errno;
+	return fd_steal(&sock);
+}
+
+void seat_leave(struct seat *seat)
+{
+	unlinkat(seat->folder, PLACE_SOCKET, 0);
+	fd_close_at(&seat->folder);
+	fd_close_at(&seat->lock);
+}

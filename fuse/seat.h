@@ -1,0 +1,24 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* A daemon's seat: the folder it serves, locked, with a socket that listens. */
+#ifndef SHMEMU_FUSE_SEAT_H
+#define SHMEMU_FUSE_SEAT_H
+
+#include <stdbool.h>
+
+struct seat {
+	int folder;   /* O_PATH, owned */
+	int lock;     /* owned; held as long as it is open */
+};
+
+/* Takes the folder, making it if it is not there: for root open to all (0755), as /dev/shm is,
+ * else the user's own (0700). `wait` for another daemon to leave it. Returns 0 or -errno:
+ * -EADDRINUSE when another daemon serves it, -EACCES when it is not ours alone to write. */
+int seat_take(struct seat *seat, const char *path, bool wait);
+
+/* Listens in the folder. Returns a SEQPACKET socket owned by the caller, or -errno. */
+int seat_listen(const struct seat *seat);
+
+/* Removes the socket and gives the folder up, in this order. */
+void seat_leave(struct seat *seat);
+
+#endif
