@@ -1,0 +1,220 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Passthrough (Linux 6.9): the kernel reads, writes and maps the anonymous file itself. libfuse
+ * speaks of it from 3.17 only, but its public interface lets us see every message: INIT is read
+ * here on its way in, and its answer gets the flag and the stacking depth on its way out. A file is
+ * then handed to the kernel by ioctl, and the backing id that this gives is named in the answer to
+ * open.
+ *
+ * The kernel's own header has these things from 6.9, Debian 12's is older: they are spelt out here,
+ * and what the older header has too is held against it. */
+#include "fuse/channel.h"
+
+#include <errno.h>
+#include <linux/fuse.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "base/own.h"
+
+/* Bit 37 of INIT's flags, which go on in flags2. */
+enum { INIT_EXT = 1 << 30, INIT2_PASSTHROUGH = 1 << (37 - 32) };
+
+/* No flush: close(2) then has nothing to ask us, and can't fail when we are gone. */
+enum { OPEN_DIRECT_IO = 1 << 0, OPEN_NOFLUSH = 1 << 5, OPEN_PASSTHROUGH = 1 << 7 };
+
+struct init_answer {
+	uint32_t major;
+	uint32_t minor;
+	uint32_t max_readahead;
+	uint32_t flags;
+	uint16_t max_background;
+	uint16_t congestion_threshold;
+	uint32_t max_write;
+	uint32_t time_gran;
+	uint16_t max_pages;
+	uint16_t map_alignment;
+	uint32_t flags2;
+	uint32_t max_stack_depth;
+	uint32_t unused[6];
+};
+
+_Static_assert(sizeof(struct init_answer) == sizeof(struct fuse_init_out), "struct fuse_init_out");
+_Static_assert(offsetof(struct init_answer, flags2) == offsetof(struct fuse_init_out, flags2),
+               "struct fuse_init_out");
+_Static_assert(offsetof(struct init_answer, max_stack_depth) == 36, "struct fuse_init_out");
+
+struct open_answer {
+	uint64_t fh;
+	uint32_t open_flags;
+	int32_t backing_id; /* padding before 6.9 */
+};
+
+_Static_assert(sizeof(struct open_answer) == sizeof(struct fuse_open_out), "struct fuse_open_out");
+_Static_assert(sizeof(struct open_answer) == CHANNEL_OPEN_SIZE, "struct fuse_open_out");
+_Static_assert(sizeof(struct fuse_entry_out) + sizeof(struct open_answer) == CHANNEL_CREATE_SIZE,
+               "struct fuse_entry_out");
+
+struct backing_map {
+	int32_t fd;
+	uint32_t flags;
+	uint64_t padding;
+};
+
+_Static_assert(sizeof(struct backing_map) == 16, "struct fuse_backing_map");
+
+#define IOCTL_BACKING_OPEN _IOW(229, 1, struct backing_map)
+#define IOCTL_BACKING_CLOSE _IOW(229, 2, uint32_t)
+
+void channel_init(struct channel *channel, int fd, bool passthrough)
+{
+	*channel = (struct channel){.fd = fd, .refusal = passthrough ? 0 : -EOPNOTSUPP};
+}
+
+static void note_init(struct channel *channel, const char *bytes, size_t size)
+{
+	struct fuse_in_header header;
+	struct fuse_init_in init;
+
+	if (size < sizeof header + sizeof init)
+		return;
+	memcpy(&header, bytes, sizeof header);
+	if (header.opcode != FUSE_INIT)
+		return;
+	memcpy(&init, bytes + sizeof header, sizeof init);
+	channel->init_unique = header.unique;
+	channel->offered = (init.flags & INIT_EXT) && (init.flags2 & INIT2_PASSTHROUGH);
+}
+
+ssize_t channel_read(struct channel *channel, void *bytes, size_t size)
+{
+	ssize_t got = read(channel->fd, bytes, size);
+
+	/* ENOENT: that request was taken back. Of what else may come only ENODEV, the end of the
+	 * connection, is to be expected; libfuse would print the rest and go on, for ever. */
+	if (got < 0 && errno != EAGAIN && errno != EINTR && errno != ENOENT)
+		errno = ENODEV;
+	if (got > 0 && !channel->answered)
+		note_init(channel, bytes, (size_t)got);
+	return got;
+}
+
+/* INIT's answer, if this is it and passthrough is to be asked for. */
+static bool wants_passthrough(const struct channel *channel, const struct iovec *parts, int count)
+{
+	return channel->offered && channel->refusal == 0 && count == 2 &&
+	       parts[1].iov_len == sizeof(struct init_answer);
+}
+
+static ssize_t write_init(struct channel *channel, struct iovec *parts, int count)
+{
+	struct init_answer answer;
+
+	channel->answered = true;
+	if (!wants_passthrough(channel, parts, count))
+		return writev(channel->fd, parts, count);
+	memcpy(&answer, parts[1].iov_base, sizeof answer);
+	answer.flags |= INIT_EXT;
+	answer.flags2 |= INIT2_PASSTHROUGH;
+	answer.max_stack_depth = 1;
+
+	struct iovec amended[] = {parts[0], {&answer, sizeof answer}};
+
+	return writev(channel->fd, amended, 2);
+}
+
+ssize_t channel_writev(struct channel *channel, struct iovec *parts, int count)
+{
+	struct fuse_out_header header;
+	ssize_t put;
+
+	memcpy(&header, parts[0].iov_base, sizeof header);
+	if (!channel->answered && channel->init_unique && header.unique == channel->init_unique)
+		put = write_init(channel, parts, count);
+	else
+		put = writev(channel->fd, parts, count);
+	/* The request was interrupted, or the connection is gone: nobody waits. libfuse prints any
+	 * other errno. */
+	if (put < 0)
+		errno = ENOENT;
+	return put;
+}
+
+int channel_open_backing(struct channel *channel, int file)
+{
+	struct backing_map map = {.fd = file};
+	int backing = ioctl(channel->fd, IOCTL_BACKING_OPEN, &map);
+
+	return backing < 0 ? -errno : backing;
+}
+
+void channel_close_backing(struct channel *channel, int backing)
+{
+	uint32_t id = (uint32_t)backing;
+
+	ioctl(channel->fd, IOCTL_BACKING_CLOSE, &id);
+}
+
+int channel_try_passthrough(struct channel *channel)
+{
+	OWN_FD scratch = -1;
+	int backing = -EOPNOTSUPP;
+
+	if (channel->refusal < 0)
+		return channel->refusal;
+	if (channel->offered) {
+		scratch = memfd_create("shmfs-passthrough", MFD_CLOEXEC);
+		backing = scratch < 0 ? -errno : channel_open_backing(channel, scratch);
+	}
+	if (backing < 0) {
+		channel->refusal = backing;
+		return backing;
+	}
+	channel_close_backing(channel, backing);
+	return 0;
+}
+
+static struct open_answer open_answer(int backing)
+{
+	return (struct open_answer){
+		.open_flags = OPEN_NOFLUSH | (backing ? OPEN_PASSTHROUGH : OPEN_DIRECT_IO),
+		.backing_id = backing,
+	};
+}
+
+void channel_encode_open(int backing, char ret_answer[static CHANNEL_OPEN_SIZE])
+{
+	struct open_answer answer = open_answer(backing);
+
+	memcpy(ret_answer, &answer, sizeof answer);
+}
+
+/* Valid for no time at all: names and sizes change by the socket door, where the kernel doesn't see
+ * it. */
+void channel_encode_create(const struct stat *status, int backing,
+                           char ret_answer[static CHANNEL_CREATE_SIZE])
+{
+	struct fuse_entry_out entry = {
+		.nodeid = status->st_ino,
+		.attr = {
+			.ino = status->st_ino,
+			.size = (uint64_t)status->st_size,
+			.blocks = (uint64_t)status->st_blocks,
+			.atime = (uint64_t)status->st_atim.tv_sec,
+			.mtime = (uint64_t)status->st_mtim.tv_sec,
+			.ctime = (uint64_t)status->st_ctim.tv_sec,
+			.atimensec = (uint32_t)status->st_atim.tv_nsec,
+			.mtimensec = (uint32_t)status->st_mtim.tv_nsec,
+			.ctimensec = (uint32_t)status->st_ctim.tv_nsec,
+			.mode = status->st_mode,
+			.nlink = (uint32_t)status->st_nlink,
+			.uid = status->st_uid,
+			.gid = status->st_gid,
+			.blksize = (uint32_t)status->st_blksize,
+		},
+	};
+
+	memcpy(ret_answer, &entry, sizeof entry);
+	channel_encode_open(backing, ret_answer + sizeof entry);
+}

@@ -1,0 +1,39 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* The FUSE door: the store as a filesystem. */
+#ifndef SHMEMU_FUSE_FS_H
+#define SHMEMU_FUSE_FS_H
+
+#include <stdbool.h>
+
+struct fs;
+struct loop;
+struct store;
+
+enum fs_passthrough {
+	FS_PASSTHROUGH_AUTO,    /* where the kernel grants it, else direct I/O */
+	FS_PASSTHROUGH_REQUIRE, /* do not mount without it */
+	FS_PASSTHROUGH_OFF,
+};
+
+struct fs_options {
+	const char *mountpoint;
+	const char *mount_options; /* as after -o, NULL for none: passed to libfuse */
+	enum fs_passthrough passthrough;
+	bool allow_other;
+};
+
+/* Mounts the store (borrowed) and serves it from the loop (borrowed). When it is unmounted from
+ * outside the loop is stopped. Returns 0 or -errno, and then nothing is mounted: -ENOENT or
+ * -ENOTDIR for the mountpoint, -ENODEV for lack of /dev/fuse, -EACCES or -EPERM for lack of rights,
+ * -EINVAL for a mount option that libfuse does not know, -EOPNOTSUPP when passthrough is required
+ * and the kernel (6.9) or the rights (CAP_SYS_ADMIN) for it are not there. */
+int fs_mount(struct fs **ret_fs, struct loop *loop, struct store *store,
+             const struct fs_options *options);
+
+/* Unmounts if still mounted, lazily if busy. Accepts and returns NULL. */
+struct fs *fs_unmount(struct fs *fs);
+
+/* Does the kernel pass reads, writes and mappings through to the anonymous files? */
+bool fs_has_passthrough(const struct fs *fs);
+
+#endif

@@ -1,0 +1,125 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "fuse/options.h"
+
+#include <err.h>
+#include <errno.h>
+#include <getopt.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { EXIT_USAGE = 2 };
+
+enum long_only {
+	OPTION_DIR = 256,
+	OPTION_NO_MOUNT,
+	OPTION_SOURCE,
+	OPTION_PASSTHROUGH,
+	OPTION_READY_FD,
+	OPTION_IDLE_EXIT,
+	OPTION_WAIT
+};
+
+static const char usage_text[] =
+	"usage: shmfs [OPTION]... MOUNTPOINT\n"
+	"       shmfs [OPTION]... --no-mount\n"
+	"Hold shared memory for programs that run under libshmemu.so, and mount it as a "
+        "filesystem.\n"
+	"\n"
+	"      --no-mount          serve programs with the library only; needs no FUSE\n"
+	"  -f, --foreground        stay in the foreground\n"
+	"  -o OPTION[,OPTION...]   mount options, such as allow_other\n"
+	"      --passthrough=HOW   auto, require or off: let the kernel read, write and map the\n"
+	"                          memory without asking the daemon (root, Linux 6.9)\n"
+	"      --source=KIND       where memory comes from: auto, tmpfs, memfd, or tmpdir\n"
+	"                          (files in $TMPDIR, which can reach a disk)\n"
+	"      --dir=DIR           meet clients in DIR instead of $SHMEMU_DIR or the default\n"
+	"      --idle-exit=SECONDS end that long after the last client and the last name are gone\n"
+	"      --ready-fd=FD       write a byte to FD once serving\n"
+	"      --wait              wait for another daemon to leave DIR\n"
+	"  -h, --help              show this and exit\n"
+	"  -V, --version           show the version and exit\n";
+
+static const struct option long_options[] = {
+	{"no-mount", no_argument, NULL, OPTION_NO_MOUNT},
+	{"foreground", no_argument, NULL, 'f'},
+	{"passthrough", required_argument, NULL, OPTION_PASSTHROUGH},
+	{"source", required_argument, NULL, OPTION_SOURCE},
+	{"dir", required_argument, NULL, OPTION_DIR},
+	{"idle-exit", required_argument, NULL, OPTION_IDLE_EXIT},
+	{"ready-fd", required_argument, NULL, OPTION_READY_FD},
+	{"wait", no_argument, NULL, OPTION_WAIT},
+	{"help", no_argument, NULL, 'h'},
+	{"version", no_argument, NULL, 'V'},
+	{NULL, 0, NULL, 0},
+};
+
+static unsigned parse_number(const char *option, const char *text)
+{
+	char *end;
+	unsigned long number;
+
+	errno = 0;
+	number = strtoul(text, &end, 10);
+	if (text[0] < '0' || text[0] > '9' || *end || errno || number > INT_MAX)
+		errx(EXIT_USAGE, "%s takes a whole number, not '%s'", option, text);
+	return (unsigned)number;
+}
+
+static enum anon_kind parse_source(const char *text)
+{
+	enum anon_kind kind;
+
+	if (anon_kind_parse(text, &kind) < 0)
+		errx(EXIT_USAGE, "--source takes auto, tmpfs, memfd or tmpdir, not '%s'", text);
+	return kind;
+}
+
+static enum fs_passthrough parse_passthrough(const char *text)
+{
+	if (strcmp(text, "auto") == 0)
+		return FS_PASSTHROUGH_AUTO;
+	if (strcmp(text, "require") == 0)
+		return FS_PASSTHROUGH_REQUIRE;
+	if (strcmp(text, "off") != 0)
+		errx(EXIT_USAGE, "--passthrough takes auto, require or off, not '%s'", text);
+	return FS_PASSTHROUGH_OFF;
+}
+
+static void apply(struct options *options, int option, bool *no_mount)
+{
+	switch (option) {
+	case OPTION_NO_MOUNT: *no_mount = true; break;
+	case 'f': options->foreground = true; break;
+	case 'o': options->mount_options = optarg; break;
+	case OPTION_PASSTHROUGH: options->passthrough = parse_passthrough(optarg); break;
+	case OPTION_SOURCE: options->source = parse_source(optarg); break;
+	case OPTION_DIR: options->folder = optarg; break;
+	case OPTION_IDLE_EXIT: options->idle_seconds = parse_number("--idle-exit", optarg); break;
+	case OPTION_READY_FD: options->ready_fd = (int)parse_number("--ready-fd", optarg); break;
+	case OPTION_WAIT: options->wait = true; break;
+	case 'h': fputs(usage_text, stdout); exit(EXIT_SUCCESS);
+	case 'V': puts("shmfs " SHMEMU_VERSION); exit(EXIT_SUCCESS);
+	default: fputs("shmfs: try 'shmfs --help'\n", stderr); exit(EXIT_USAGE);
+	}
+}
+
+struct options options_parse(int argc, char **argv)
+{
+	struct options options = {.ready_fd = -1};
+	bool no_mount = false;
+	int option;
+
+	while ((option = getopt_long(argc, argv, "fo:hV", long_options, NULL)) != -1)
+		apply(&options, option, &no_mount);
+	if (argc - optind > 1)
+		errx(EXIT_USAGE, "one mount point, not %d; try 'shmfs --help'", argc - optind);
+	options.mountpoint = argv[optind];
+	if (!options.mountpoint && !no_mount)
+		errx(EXIT_USAGE, "where to mount? Name a folder, or say --no-mount");
+	if (options.mountpoint && no_mount)
+		errx(EXIT_USAGE, "--no-mount and a mount point, %s, exclude each other",
+		     options.mountpoint);
+	return options;
+}

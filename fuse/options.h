@@ -1,0 +1,26 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* shmfs's command line. */
+#ifndef SHMEMU_FUSE_OPTIONS_H
+#define SHMEMU_FUSE_OPTIONS_H
+
+#include <stdbool.h>
+
+#include "fuse/anon.h"
+#include "fuse/fs.h"
+
+struct options {
+	const char *folder;     /* --dir; NULL: SHMEMU_DIR or the default */
+	const char *mountpoint; /* NULL: --no-mount */
+	const char *mount_options;
+	enum anon_kind source;
+	enum fs_passthrough passthrough;
+	bool foreground;
+	bool wait;              /* for another daemon to leave the folder */
+	int ready_fd;           /* -1: none */
+	unsigned idle_seconds;  /* 0: never */
+};
+
+/* Reads the command line. For --help and --version, and for a mistake, it prints and exits. */
+struct options options_parse(int argc, char **argv);
+
+#endif
