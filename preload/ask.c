@@ -1,0 +1,184 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "preload/ask.h"
+
+#include <sys/resource.h>
+
+#include "base/own.h"
+#include "preload/boot.h"
+#include "preload/pool.h"
+#include "preload/start.h"
+
+enum { ATTEMPTS = 3, FDS_ABOVE = 1024, FDS_RESERVED = 64 };
+
+static const char *unless_empty(const struct text *text)
+{
+	return text->length ? text->bytes : NULL;
+}
+
+static size_t candidates(uid_t uid, struct text ret_paths[static PLACE_CANDIDATES_MAX])
+{
+	const struct config *config = boot_config();
+	struct place_hints hints = {
+		.shmemu_dir = unless_empty(&config->shmemu_dir),
+		.xdg_runtime_dir = unless_empty(&config->xdg_runtime_dir),
+		.tmpdir = unless_empty(&config->tmpdir),
+	};
+
+	return place_candidates(&hints, uid, ret_paths);
+}
+
+static int connect_at(const struct text *path, uid_t uid)
+{
+	OWN_FD folder = -1;
+
+	if (path->cut)
+		return -ENAMETOOLONG;
+	folder = place_open(path->bytes, uid);
+	return folder < 0 ? folder : place_connect(folder, path->bytes, uid);
+}
+
+static int connect_somewhere(void)
+{
+	struct text paths[PLACE_CANDIDATES_MAX];
+	uid_t uid = sys_geteuid();
+	size_t count = candidates(uid, paths);
+	int result = -ENOENT;
+
+	for (size_t i = 0; i < count && result < 0; i++)
+		result = connect_at(&paths[i], uid);
+	if (result == -ENOENT || result == -ECONNREFUSED)
+		result = start_and_connect(paths[count - 1].bytes, uid);
+	else if (result < 0) {
+		struct text line = TEXT_NULL;
+
+		text_string(&line, "cannot use the daemon's folder ");
+		text_string(&line, paths[count - 1].bytes);
+		boot_log_error(line, -result);
+	}
+	return result;
+}
+
+/* Out of the way of programs that count on the lowest numbers, or close what they find there. */
+static int move_up(int sock)
+{
+	struct rlimit limit = {FDS_ABOVE, FDS_ABOVE};
+	int moved;
+
+	sys_call(SYS_prlimit64, 0, RLIMIT_NOFILE, 0, (long)&limit, 0, 0);
+	if (limit.rlim_cur > FDS_ABOVE)
+		limit.rlim_cur = FDS_ABOVE;
+	if (limit.rlim_cur <= 2 * FDS_RESERVED)
+		return sock;
+	moved = sys_fcntl(sock, F_DUPFD_CLOEXEC, (long)limit.rlim_cur - FDS_RESERVED);
+	if (moved < 0)
+		return sock;
+	sys_close(sock);
+	return moved;
+}
+
+/* A forked child asks its parent's daemon, which it may no longer be able to reach by path: it
+ * may have another uid, root or mount namespace by now, and it must go on seeing the names that
+ * its parent sees. */
+static int connect_anew(int inherited)
+{
+	OWN_FD parents = inherited;
+	int sock = parents >= 0 ? client_adopt(parents) : -ENOENT;
+
+	if (sock < 0)
+		sock = connect_somewhere();
+	return sock < 0 ? sock : move_up(sock);
+}
+
+/* A free descriptor number must be there before anything is changed for an fd that could not be
+ * handed over. */
+static int check_room(const struct line *line, const struct wire_request *request)
+{
+	int spare;
+
+	if (request->header.op != WIRE_OPEN)
+		return 0;
+	spare = sys_fcntl(line->sock, F_DUPFD_CLOEXEC, 0);
+	if (spare < 0)
+		return spare == -EINVAL ? -EMFILE : spare;
+	sys_close(spare);
+	return 0;
+}
+
+/* Another thread took the last number meanwhile. */
+static void undo(const struct line *line, const struct wire_request *request,
+                 const struct client_answer *answer)
+{
+	struct wire_request removal = wire_request_make(WIRE_UNLINK);
+	struct client_answer ignored;
+
+	if (!answer->reply.created || !answer->reply.ino)
+		return;
+	wire_request_name(&removal, request->name, request->name_length);
+	removal.ino = answer->reply.ino;
+	client_ask(line->sock, &removal, &ignored);
+}
+
+static int ask_once(const struct wire_request *request, struct client_answer *ret_answer)
+{
+	int inherited;
+	struct line line = pool_take(&inherited);
+	int result;
+
+	if (line.sock < 0)
+		line.sock = connect_anew(inherited);
+	result = line.sock < 0 ? line.sock : check_room(&line, request);
+	if (result == 0)
+		result = client_ask(line.sock, request, ret_answer);
+	if (result == -EMFILE && line.sock >= 0)
+		undo(&line, request, ret_answer);
+	if (line.sock >= 0 && (result == 0 || result == -EMFILE))
+		pool_put(line);
+	else
+		pool_cut(line);
+	return result;
+}
+
+/* What a program may see of our own troubles: nothing that it could take for an answer about its
+ * segment. */
+static int as_host_sees(int result)
+{
+	switch (-result) {
+	case EACCES: case EPERM: case EROFS:
+		return -EACCES;
+	case EMFILE: case ENFILE: case ENOMEM: case ETIMEDOUT: case EPROTONOSUPPORT:
+		return result;
+	default:
+		return -ENOSYS;
+	}
+}
+
+static void log_failure(int result, const struct client_answer *answer)
+{
+	struct text line = TEXT_NULL;
+
+	text_string(&line, "no answer from the daemon");
+	if (result == -EPROTONOSUPPORT) {
+		text_string(&line, ": it speaks version ");
+		text_number(&line, answer->reply.header.version);
+		text_string(&line, " and this library ");
+		text_number(&line, WIRE_VERSION);
+		text_string(&line, ": use both from one build");
+	}
+	boot_log_error(line, -result);
+}
+
+int ask(const struct wire_request *request, struct client_answer *ret_answer)
+{
+	int result = -ECONNRESET;
+
+	ret_answer->fd = -1;
+	ret_answer->reply.created = 0;
+	ret_answer->reply.header.version = 0;
+	/* A daemon that ends between two requests, of itself or not, has not seen this one. */
+	for (int attempt = 0; attempt < ATTEMPTS && result == -ECONNRESET; attempt++)
+		result = ask_once(request, ret_answer);
+	if (result == 0)
+		return ret_answer->reply.result;
+	log_failure(result, ret_answer);
+	return as_host_sees(result);
+}

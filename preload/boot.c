@@ -1,0 +1,86 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "preload/boot.h"
+
+#include <dlfcn.h>
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/sys.h"
+
+static struct config config;
+
+static struct text setting(const char *name)
+{
+	struct text value = TEXT_NULL;
+	const char *given = secure_getenv(name);
+
+	if (given)
+		text_string(&value, given);
+	/* Half a path would be another's. */
+	return value.cut ? TEXT_NULL : value;
+}
+
+/* A relative path holds only until the program's first chdir. */
+static struct text absolute(const char *path)
+{
+	struct text whole = TEXT_NULL;
+	char folder[sizeof whole.bytes];
+
+	if (path[0] != '/') {
+		if (sys_call(SYS_getcwd, (long)folder, sizeof folder, 0, 0, 0, 0) < 0)
+			return whole;
+		text_string(&whole, folder);
+		text_string(&whole, "/");
+	}
+	text_string(&whole, path);
+	return whole.cut ? TEXT_NULL : whole;
+}
+
+static struct text folder_setting(const char *name)
+{
+	struct text value = setting(name);
+
+	return value.length ? absolute(value.bytes) : value;
+}
+
+static struct text library_path(void)
+{
+	Dl_info self;
+
+	if (!dladdr((void *)(uintptr_t)boot_config, &self) || !self.dli_fname)
+		return TEXT_NULL;
+	return absolute(self.dli_fname);
+}
+
+static void boot(void)
+{
+	config = (struct config){
+		.log = log_parse(secure_getenv("SHMEMU_LOG")),
+		.shmemu_dir = folder_setting("SHMEMU_DIR"),
+		.xdg_runtime_dir = setting("XDG_RUNTIME_DIR"),
+		.tmpdir = setting("TMPDIR"),
+		.library = library_path(),
+	};
+}
+
+const struct config *boot_config(void)
+{
+	static pthread_once_t once = PTHREAD_ONCE_INIT;
+
+	pthread_once(&once, boot);
+	return &config;
+}
+
+__attribute__((constructor)) static void construct(void)
+{
+	boot_config();
+}
+
+void boot_log_error(struct text text, int error)
+{
+	text_string(&text, ": ");
+	text_errno(&text, error);
+	log_line(&boot_config()->log, LOG_ERROR, &text);
+}

@@ -1,0 +1,30 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* What the library knows of its process from the start. */
+#ifndef SHMEMU_PRELOAD_BOOT_H
+#define SHMEMU_PRELOAD_BOOT_H
+
+#include "base/log.h"
+#include "base/place.h"
+
+/* All writable variables of the library:
+ *   boot.c   config             written once
+ *   real.c   real               written once
+ *   pool.c   slots              the connections, lock-free
+ *   table.c  semaphores, lock   what sem_open mapped; the lock and its fork handlers are there */
+struct config {
+	struct log log;            /* SHMEMU_LOG */
+	struct text shmemu_dir;    /* SHMEMU_DIR; empty: unset; so the others */
+	struct text xdg_runtime_dir;
+	struct text tmpdir;
+	struct text library;       /* our own absolute path */
+};
+
+/* Never fails: what can't be known is empty. The environment is read by the constructor, or at
+ * the first call if that comes before it, and never again: a program may change its environment,
+ * or clear it. */
+const struct config *boot_config(void);
+
+/* Logs "TEXT: ERRNO" as an error of our own. `error` is positive. */
+void boot_log_error(struct text text, int error);
+
+#endif

@@ -1,0 +1,48 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "preload/emu.h"
+
+#include "base/sys.h"
+#include "preload/ask.h"
+#include "preload/umask.h"
+
+int emu_open(const struct name *name, int flags, mode_t mode)
+{
+	struct wire_request request = wire_request_make(WIRE_OPEN);
+	struct client_answer answer;
+	int result;
+
+	wire_request_name(&request, name->bytes, name->length);
+	request.flags = (uint32_t)flags;
+	if (flags & O_CREAT)
+		request.mode = mode & ~umask_read();
+	result = ask(&request, &answer);
+	if (result < 0)
+		return result;
+	/* It comes close-on-exec, lest another thread's fork and exec take it along. */
+	if (!(flags & O_CLOEXEC))
+		sys_fcntl(answer.fd, F_SETFD, 0);
+	return answer.fd;
+}
+
+int emu_unlink(const struct name *name)
+{
+	struct wire_request request = wire_request_make(WIRE_UNLINK);
+	struct client_answer answer;
+
+	wire_request_name(&request, name->bytes, name->length);
+	return ask(&request, &answer);
+}
+
+int emu_unlink_shared(enum name_kind kind, const char *given)
+{
+	struct name name;
+	int result = name_parse(kind, given, &name);
+
+	if (result < 0)
+		return result == -EINVAL ? -ENOENT : result;
+	/* "." and "..": the kernel's word for a folder. */
+	if (!name_is_valid(name.bytes, name.length))
+		return -EISDIR;
+	result = emu_unlink(&name);
+	return result == -EPERM ? -EACCES : result;
+}

@@ -1,0 +1,27 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* This process's connections to the daemon, kept for the next request. */
+#ifndef SHMEMU_PRELOAD_POOL_H
+#define SHMEMU_PRELOAD_POOL_H
+
+#include <sys/types.h>
+
+enum { POOL_SIZE = 4 };
+
+/* A connection in use by one thread. */
+struct line {
+	int sock; /* owned until put or cut */
+	int slot; /* -1: not from the pool */
+};
+
+/* Takes a connection that nobody uses; without one, sock is -1 and is to be set by the caller.
+ * *ret_inherited is then -1, or a connection of the process that forked this one: owned by the
+ * caller, for client_adopt only, as the two processes share it. */
+struct line pool_take(int *ret_inherited);
+
+/* Keeps it for the next request. */
+void pool_put(struct line line);
+
+/* Closes it: out of step, or its daemon is gone. */
+void pool_cut(struct line line);
+
+#endif

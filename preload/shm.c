@@ -1,0 +1,38 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* shm_open, shm_unlink. What shm_open returns is the kernel's own file: nothing of it needs
+ * emulation after. */
+#include <fcntl.h>
+#include <sys/mman.h>
+
+#include "base/name.h"
+#include "preload/emu.h"
+#include "preload/export.h"
+#include "preload/trace.h"
+
+static int emu_shm_open(const char *name, int oflag, mode_t mode)
+{
+	struct name parsed;
+	int result = name_parse(NAME_SEGMENT, name, &parsed);
+
+	/* "." and ".." are folders in /dev/shm, which glibc refuses so. */
+	if (result == 0 && !name_is_valid(parsed.bytes, parsed.length))
+		result = -EINVAL;
+	/* glibc adds these two. */
+	return result < 0 ? result : emu_open(&parsed, oflag | O_NOFOLLOW | O_CLOEXEC, mode);
+}
+
+EXPORT int shm_open(const char *name, int oflag, mode_t mode)
+{
+	int result = emu_shm_open(name, oflag, mode);
+
+	trace_open("shm_open", name, oflag, mode, result);
+	return export_result(result);
+}
+
+EXPORT int shm_unlink(const char *name)
+{
+	int result = emu_unlink_shared(NAME_SEGMENT, name);
+
+	trace_name("shm_unlink", name, result);
+	return export_result(result);
+}

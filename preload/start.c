@@ -1,0 +1,242 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* The daemon must be nobody's child: a program that waits for its children must not meet one it
+ * never had, nor be sent a SIGCHLD for it. So it is spawned by a child that is gone at once and
+ * that had no exit signal (clone(2): waited for only with __WCLONE). That child shares our memory
+ * like vfork's and does nothing but posix_spawn. */
+#include "preload/start.h"
+
+#include <sched.h>
+#include <signal.h>
+#include <spawn.h>
+#include <stdbool.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/wait.h>
+
+#include "base/own.h"
+#include "base/place.h"
+#include "preload/boot.h"
+
+extern char **environ;
+
+enum { STACK_SIZE = 64 << 10, PATHS_MAX = 3 };
+
+struct launch {
+	struct text paths[PATHS_MAX]; /* where shmfs may be */
+	char *const *argv;
+	char *const *env;
+	posix_spawn_file_actions_t actions;
+	posix_spawnattr_t attributes;
+	int result; /* posix_spawn's: 0 or a positive errno */
+};
+
+/* Beside the library, as installed, and as built. */
+static void find_daemon(const struct text *library, struct text ret_paths[static PATHS_MAX])
+{
+	static const char *const relative[PATHS_MAX] = {
+		"shmfs", SHMEMU_LIBDIR_TO_BINDIR "/shmfs", "../fuse/shmfs",
+	};
+	const char *slash = strrchr(library->bytes, '/');
+	size_t folder = slash ? (size_t)(slash - library->bytes) + 1 : 0;
+
+	for (int i = 0; i < PATHS_MAX; i++) {
+		ret_paths[i] = TEXT_NULL;
+		text_bytes(&ret_paths[i], library->bytes, folder);
+		text_string(&ret_paths[i], relative[i]);
+	}
+}
+
+/* Without LD_PRELOAD: the daemon must not be its own client. Returns how many; `room` NULL only
+ * counts. */
+static size_t copy_environment(char **room)
+{
+	size_t count = 0;
+
+	for (char **at = environ; at && *at; at++) {
+		if (strncmp(*at, "LD_PRELOAD=", strlen("LD_PRELOAD=")) == 0)
+			continue;
+		if (room)
+			room[count] = *at;
+		count++;
+	}
+	if (room)
+		room[count] = NULL;
+	return count;
+}
+
+static int spawn_and_vanish(void *argument)
+{
+	struct launch *launch = argument;
+	pid_t ignored;
+
+	launch->result = ENOENT;
+	for (int i = 0; i < PATHS_MAX && launch->result == ENOENT; i++)
+		launch->result = posix_spawn(&ignored, launch->paths[i].bytes, &launch->actions,
+		                             &launch->attributes, launch->argv, launch->env);
+	return 0;
+}
+
+static int clone_and_spawn(struct launch *launch)
+{
+	char *stack = sys_mmap(STACK_SIZE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1);
+	int error = errno;
+	pid_t child;
+
+	if (sys_is_error(stack))
+		return -ENOMEM;
+	child = clone(spawn_and_vanish, stack + STACK_SIZE, CLONE_VM | CLONE_VFORK, launch);
+	if (child > 0)
+		sys_call(SYS_wait4, child, 0, __WCLONE, 0, 0, 0);
+	else
+		launch->result = errno;
+	errno = error;
+	sys_munmap(stack, STACK_SIZE);
+	return -launch->result;
+}
+
+/* Whatever the program made of its signals and descriptors must not reach the daemon. Its words
+ * before it serves, and the byte that says it does, come by its standard error. */
+static int prepare(struct launch *launch, int output)
+{
+	sigset_t none;
+	sigset_t all;
+	int result = posix_spawn_file_actions_init(&launch->actions);
+
+	if (result)
+		return -result;
+	result = posix_spawnattr_init(&launch->attributes);
+	if (result) {
+		posix_spawn_file_actions_destroy(&launch->actions);
+		return -result;
+	}
+	sigemptyset(&none);
+	sigfillset(&all);
+	posix_spawnattr_setsigmask(&launch->attributes, &none);
+	posix_spawnattr_setsigdefault(&launch->attributes, &all);
+	posix_spawnattr_setflags(&launch->attributes, POSIX_SPAWN_SETSID | POSIX_SPAWN_SETSIGMASK |
+	                         POSIX_SPAWN_SETSIGDEF);
+	result = posix_spawn_file_actions_adddup2(&launch->actions, output, STDERR_FILENO);
+	if (!result)
+		result = posix_spawn_file_actions_addopen(&launch->actions, STDIN_FILENO,
+		                                          "/dev/null", O_RDONLY, 0);
+	if (!result)
+		result = posix_spawn_file_actions_addopen(&launch->actions, STDOUT_FILENO,
+		                                          "/dev/null", O_WRONLY, 0);
+	if (!result)
+		result = posix_spawn_file_actions_addclosefrom_np(&launch->actions,
+		                                                  STDERR_FILENO + 1);
+	if (!result)
+		result = posix_spawn_file_actions_addchdir_np(&launch->actions, "/");
+	if (result) {
+		posix_spawn_file_actions_destroy(&launch->actions);
+		posix_spawnattr_destroy(&launch->attributes);
+	}
+	return -result;
+}
+
+static int launch_daemon(const char *path, int output)
+{
+	static const char prefix[] = "--dir=";
+	struct launch launch = {.result = 0};
+	struct text folder = TEXT_NULL;
+	char *argv[] = {(char[]){"shmfs"}, (char[]){"--no-mount"}, (char[]){"--foreground"},
+	                (char[]){"--wait"}, (char[]){"--idle-exit=" START_IDLE_EXIT_TEXT},
+	                (char[]){"--ready-fd=2"}, folder.bytes, NULL};
+	size_t size = (copy_environment(NULL) + 1) * sizeof(char *);
+	char **env = sys_mmap(size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1);
+	int result;
+
+	if (sys_is_error(env))
+		return -ENOMEM;
+	copy_environment(env);
+	text_string(&folder, prefix);
+	text_string(&folder, path);
+	find_daemon(&boot_config()->library, launch.paths);
+	launch.argv = argv;
+	launch.env = env;
+	result = folder.cut ? -ENAMETOOLONG : prepare(&launch, output);
+	if (result == 0) {
+		result = clone_and_spawn(&launch);
+		posix_spawn_file_actions_destroy(&launch.actions);
+		posix_spawnattr_destroy(&launch.attributes);
+	}
+	sys_munmap(env, size);
+	return result;
+}
+
+/* The daemon says a byte 1 when it serves, or else why it can't. */
+static int await_daemon(int output, struct text *ret_words)
+{
+	struct timespec patience = {.tv_sec = START_PATIENCE_SECONDS};
+	struct pollfd ready = {.fd = output, .events = POLLIN};
+	char words[256];
+	ssize_t size;
+	int result;
+
+	do
+		result = sys_poll(&ready, 1, &patience);
+	while (result == -EINTR);
+	if (result <= 0)
+		return result ? result : -ETIMEDOUT;
+	do
+		size = sys_read(output, words, sizeof words);
+	while (size == -EINTR);
+	if (size > 0 && words[0] == 1)
+		return 0;
+	/* Its line, without the line's end. */
+	if (size > 1)
+		text_bytes(ret_words, words, (size_t)size - 1);
+	return -ENOSYS;
+}
+
+static int start(const char *path)
+{
+	struct text line = TEXT_NULL;
+	int ends[2];
+	int result = (int)sys_call(SYS_pipe2, (long)ends, O_CLOEXEC, 0, 0, 0, 0);
+
+	if (result < 0)
+		return result;
+
+	OWN_FD reading = ends[0];
+	OWN_FD writing = ends[1];
+
+	text_string(&line, "cannot start shmfs beside ");
+	text_string(&line, boot_config()->library.bytes);
+	result = launch_daemon(path, writing);
+	fd_close_at(&writing);
+	if (result == 0) {
+		text_string(&line, ": ");
+		result = await_daemon(reading, &line);
+	}
+	if (result < 0)
+		boot_log_error(line, -result);
+	/* A daemon that is not there is a call that is not there. */
+	return result == -ENOENT ? -ENOSYS : result;
+}
+
+int start_and_connect(const char *path, uid_t uid)
+{
+	OWN_FD folder = place_make(path, uid);
+	OWN_FD lock = -1;
+	int result = folder;
+
+	if (folder >= 0) {
+		lock = place_lock(folder, PLACE_START_LOCK, true);
+		result = lock;
+	}
+	if (result < 0) {
+		struct text line = TEXT_NULL;
+
+		text_string(&line, "cannot start a daemon in ");
+		text_string(&line, path);
+		boot_log_error(line, -result);
+		return result == -ENOENT ? -ENOSYS : result;
+	}
+	/* Another may have started one while we waited for the lock. */
+	result = place_connect(folder, path, uid);
+	if (result != -ENOENT && result != -ECONNREFUSED)
+		return result;
+	result = start(path);
+	return result < 0 ? result : place_connect(folder, path, uid);
+}

@@ -1,0 +1,16 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* A daemon for the user, where none runs. */
+#ifndef SHMEMU_PRELOAD_START_H
+#define SHMEMU_PRELOAD_START_H
+
+#include <sys/types.h>
+
+enum { START_PATIENCE_SECONDS = 10 };
+#define START_IDLE_EXIT_TEXT "10" /* seconds */
+
+/* Starts the shmfs that lies beside the library, to serve in the folder `path`, which is made if
+ * it is not there, and connects. Of several processes that do this at once one starts it and the
+ * others wait for that. Returns a socket owned by the caller, or -errno with a line in the log. */
+int start_and_connect(const char *path, uid_t uid);
+
+#endif

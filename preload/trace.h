@@ -1,0 +1,13 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* SHMEMU_LOG=trace: each call that we answered, in strace's form. `result` is as our own code has
+ * it. */
+#ifndef SHMEMU_PRELOAD_TRACE_H
+#define SHMEMU_PRELOAD_TRACE_H
+
+#include <sys/types.h>
+
+void trace_open(const char *call, const char *name, int oflag, mode_t mode, long result);
+void trace_name(const char *call, const char *name, int result);
+void trace_address(const char *call, const void *address, int result);
+
+#endif
