@@ -1,0 +1,57 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "cli/find.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "cli/say.h"
+
+/* From the tool's folder; installed first, then as in a build tree. */
+static const char *const daemon_places[] = {"shmfs", "../fuse/shmfs", NULL};
+static const char *const library_places[] = {
+	SHMEMU_BINDIR_TO_LIBDIR "/libshmemu.so", "../preload/libshmemu.so", NULL,
+};
+
+/* The folder of the running program's file, without a slash at its end. */
+static void own_folder(char ret_folder[static PATH_MAX])
+{
+	char path[PATH_MAX];
+	ssize_t length = readlink("/proc/self/exe", path, sizeof path - 1);
+
+	if (length < 0)
+		fail("cannot tell where shmemu is installed: /proc/self/exe: %s; is /proc mounted?",
+		     strerror(errno));
+	path[length] = '\0';
+	*strrchr(path, '/') = '\0';
+	memcpy(ret_folder, path, strlen(path) + 1);
+}
+
+static void find(const char *folder, const char *const *places, const char *what,
+                 char ret_path[static PATH_MAX])
+{
+	char path[2 * PATH_MAX];
+
+	for (size_t i = 0; places[i]; i++) {
+		snprintf(path, sizeof path, "%s/%s", places[i][0] == '/' ? "" : folder, places[i]);
+		if (realpath(path, ret_path))
+			return;
+	}
+	fail("%s is neither %s/%s nor %s/%s: install it there, beside this tool", what, folder,
+	     places[0], folder, places[1]);
+}
+
+void find_parts(struct parts *ret_parts)
+{
+	char folder[PATH_MAX];
+
+	own_folder(folder);
+	find(folder, daemon_places, "the daemon", ret_parts->daemon);
+	find(folder, library_places, "the library", ret_parts->library);
+	/* The dynamic loader splits LD_PRELOAD at these, and there is no way to quote them. */
+	if (strpbrk(ret_parts->library, ": \t\n"))
+		fail("LD_PRELOAD can't take the path %s: move shmemu to a folder without blanks "
+		     "and colons", ret_parts->library);
+}

@@ -1,0 +1,17 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Where the other parts of shmemu lie: found from where the tool itself does, so that a tree
+ * can be moved. */
+#ifndef SHMEMU_CLI_FIND_H
+#define SHMEMU_CLI_FIND_H
+
+#include <limits.h>
+
+struct parts {
+	char daemon[PATH_MAX];
+	char library[PATH_MAX];
+};
+
+/* Ends the program with one line if either is not there. */
+void find_parts(struct parts *ret_parts);
+
+#endif

@@ -1,0 +1,12 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* What a run left behind. */
+#ifndef SHMEMU_CLI_REPORT_H
+#define SHMEMU_CLI_REPORT_H
+
+#include <stdbool.h>
+
+/* Asks the daemon at the other end of `sock` how many names there are, and says each if
+ * `aloud`. Returns their number or -errno. */
+int report_names(int sock, bool aloud);
+
+#endif

@@ -1,0 +1,247 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* shmemu run: one command with a daemon of its own, and an account of what it left behind. A
+ * name that is there when COMMAND ends need not be a leak: Python's resource tracker, a
+ * process besides, clears up after its parent has died. So when there are names and processes
+ * of the job as well, these are given some time to end: orphans come to us (child subreaper),
+ * and their end is what we wait for. */
+#include <errno.h>
+#include <getopt.h>
+#include <signal.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "cli/command.h"
+#include "cli/daemon.h"
+#include "cli/find.h"
+#include "cli/folder.h"
+#include "cli/report.h"
+#include "cli/say.h"
+#include "cli/signals.h"
+#include "cli/subcommand.h"
+
+enum { ORPHANS_SECONDS = 2, EXIT_LEAK = 1 };
+
+struct run {
+	bool keep;
+	bool strict;
+	char **argv; /* COMMAND */
+	struct parts parts;
+	struct folder folder;
+	struct signals signals;
+	struct daemon daemon;
+	pid_t command;
+	int signal; /* that ended COMMAND, or us before it began; 0: none */
+	int status; /* to exit with, otherwise */
+};
+
+static const struct option options[] = {
+	{"keep", no_argument, NULL, 'k'},
+	{"strict", no_argument, NULL, 's'},
+	{"help", no_argument, NULL, 'h'},
+	{NULL, 0, NULL, 0},
+};
+
+static int print_help(void)
+{
+	puts("usage: shmemu run [OPTION]... [--] COMMAND [ARG]...\n"
+	     "Run a command with shared memory and semaphores of its own, and tell which it left\n"
+	     "behind.\n"
+	     "\n"
+	     "      --keep    leave them, and say how to reach them\n"
+	     "      --strict  exit with status 1 if anything is left behind and COMMAND succeeded\n"
+	     "      --help    show this and exit\n"
+	     "\n"
+	     "The exit status is COMMAND's, and a signal that ends COMMAND ends shmemu too;\n"
+	     "125 if shmemu fails, 126 if COMMAND can't be executed, 127 if it can't be found.");
+	return EXIT_SUCCESS;
+}
+
+/* The library comes first, once. */
+static void set_preload(const char *library)
+{
+	const char *before = getenv("LD_PRELOAD");
+	size_t length = strlen(library);
+	char *both;
+
+	if (!before || !before[0])
+		before = NULL;
+	if (before && strncmp(before, library, length) == 0 && strchr(": ", before[length]))
+		return;
+	if (asprintf(&both, "%s%s%s", library, before ? ":" : "", before ? before : "") < 0)
+		fail("cannot set LD_PRELOAD: %s", strerror(ENOMEM));
+	setenv("LD_PRELOAD", both, 1);
+	free(both);
+}
+
+static _Noreturn void become_command(const struct run *run)
+{
+	setenv("SHMEMU_DIR", run->folder.place.bytes, 1);
+	set_preload(run->parts.library);
+	signals_restore(&run->signals);
+	command_exec(run->argv);
+}
+
+static int start_command(struct run *run)
+{
+	run->command = fork();
+	if (run->command == 0)
+		become_command(run);
+	if (run->command > 0)
+		return 0;
+	say("cannot start a process for %s: %s", run->argv[0], strerror(errno));
+	return -EIO;
+}
+
+/* Buries children. Returns true when COMMAND is among them. */
+static bool reap(struct run *run)
+{
+	bool is_over = false;
+	int status;
+	pid_t pid;
+
+	while ((pid = waitpid(-1, &status, WNOHANG | WUNTRACED)) > 0) {
+		if (WIFSTOPPED(status)) {
+			/* A SIGSTOP was meant for COMMAND alone; the others are job control. */
+			if (pid == run->command && WSTOPSIG(status) != SIGSTOP)
+				signals_stop_by(WSTOPSIG(status));
+			continue;
+		}
+		daemon_note_death(&run->daemon, pid);
+		if (pid != run->command)
+			continue;
+		is_over = true;
+		run->signal = WIFSIGNALED(status) ? WTERMSIG(status) : 0;
+		run->status = WIFEXITED(status) ? WEXITSTATUS(status) : EXIT_TOOL;
+	}
+	return is_over;
+}
+
+static void await_command(struct run *run)
+{
+	struct signalfd_siginfo info;
+
+	for (;;) {
+		if (!signals_next(&run->signals, -1, &info))
+			continue;
+		if (info.ssi_signo == SIGCHLD && reap(run))
+			return;
+		if (signals_is_to_forward(&info, run->command))
+			kill(run->command, (int)info.ssi_signo);
+	}
+}
+
+/* Are there children of ours left in the job's process group? The daemon is in another. */
+static bool has_orphans(void)
+{
+	siginfo_t ignored;
+
+	return waitid(P_PGID, (id_t)getpgrp(), &ignored, WEXITED | WNOHANG | WNOWAIT) == 0;
+}
+
+static void await_orphans(struct run *run)
+{
+	long long deadline = signals_deadline(ORPHANS_SECONDS);
+	struct signalfd_siginfo info;
+
+	for (reap(run); has_orphans(); reap(run))
+		if (!signals_next_before(&run->signals, deadline, &info) ||
+		    signals_is_ending(&info))
+			return;
+}
+
+/* Returns how many names were left behind. */
+static int account(struct run *run)
+{
+	int count;
+
+	if (run->daemon.pid == 0)
+		return 0;
+	count = report_names(run->daemon.sock, false);
+	if (count > 0) {
+		await_orphans(run);
+		count = report_names(run->daemon.sock, true);
+	}
+	if (count < 0)
+		say("cannot tell what was left behind: the daemon does not answer: %s",
+		    strerror(-count));
+	return count;
+}
+
+static void say_kept(const struct run *run)
+{
+	say("kept: reach them with SHMEMU_DIR=%s LD_PRELOAD=%s; their daemon, process %d, ends %d "
+	    "seconds after the last name and the last client are gone", run->folder.place.bytes,
+	    run->parts.library, (int)run->daemon.pid, DAEMON_IDLE_SECONDS);
+}
+
+static void finish(struct run *run, int names)
+{
+	if (run->keep && names > 0 && run->daemon.pid > 0) {
+		say_kept(run);
+		daemon_leave(&run->daemon, &run->folder);
+		return;
+	}
+	daemon_end(&run->daemon, &run->signals);
+	folder_remove(&run->folder);
+}
+
+/* From the first thing that must be cleared up to the last. */
+static void run_command(struct run *run)
+{
+	bool is_clean;
+	int names = 0;
+	int result = daemon_start(&run->daemon, run->parts.daemon, &run->folder, &run->signals,
+	                          run->keep, &run->signal);
+
+	if (result == 0)
+		result = start_command(run);
+	if (result == 0) {
+		await_command(run);
+		/* A daemon that died, or does not answer, left nobody knows what. */
+		names = account(run);
+		is_clean = names == 0 && run->daemon.pid > 0;
+		if (run->strict && !is_clean && run->status == EXIT_SUCCESS)
+			run->status = EXIT_LEAK;
+	}
+	finish(run, names);
+}
+
+static void parse(struct run *run, int argc, char **argv)
+{
+	int option;
+
+	opterr = 0;
+	while ((option = getopt_long(argc, argv, "+h", options, NULL)) != -1) {
+		switch (option) {
+		case 'k': run->keep = true; break;
+		case 's': run->strict = true; break;
+		case 'h': exit(print_help());
+		default:
+			fail("run: there is no option '%s'; try 'shmemu run --help'",
+			     argv[optind - 1]);
+		}
+	}
+	run->argv = argv + optind;
+	if (!run->argv[0])
+		fail("run: which command? Try 'shmemu run --help'");
+}
+
+int run_main(int argc, char **argv)
+{
+	struct run run = {.daemon = DAEMON_NULL, .status = EXIT_TOOL};
+
+	parse(&run, argc, argv);
+	find_parts(&run.parts);
+	signals_take(&run.signals);
+	folder_make(&run.folder);
+	prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0);
+	run_command(&run);
+	if (run.signal)
+		signals_die_by(run.signal);
+	return run.status;
+}

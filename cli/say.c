@@ -1,0 +1,85 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "cli/say.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+#include <wchar.h>
+#include <wctype.h>
+
+#include "cli/subcommand.h"
+
+enum { LINE_SIZE = 4096, ESCAPE_SIZE = 4 };
+
+struct line {
+	char bytes[sizeof "shmemu: " + LINE_SIZE * ESCAPE_SIZE];
+	size_t length;
+};
+
+static void append(struct line *line, const char *bytes, size_t size)
+{
+	memcpy(line->bytes + line->length, bytes, size);
+	line->length += size;
+}
+
+static void append_escaped(struct line *line, char byte)
+{
+	char escape[ESCAPE_SIZE + 1];
+
+	snprintf(escape, sizeof escape, "\\x%02x", (unsigned char)byte);
+	append(line, escape, ESCAPE_SIZE);
+}
+
+/* Takes the first character of `text`, and returns how many bytes it has. */
+static size_t append_character(struct line *line, const char *text, size_t size)
+{
+	mbstate_t state = {0};
+	wchar_t wide;
+	size_t length = mbrtowc(&wide, text, size, &state);
+
+	if (length != 0 && length <= size && iswprint((wint_t)wide)) {
+		append(line, text, length);
+		return length;
+	}
+	append_escaped(line, text[0]);
+	return 1;
+}
+
+__attribute__((format(printf, 1, 0)))
+static void say_arguments(const char *format, va_list arguments)
+{
+	char text[LINE_SIZE];
+	struct line line = {.length = 0};
+	size_t size, done = 0;
+
+	vsnprintf(text, sizeof text, format, arguments);
+	size = strlen(text);
+	append(&line, "shmemu: ", strlen("shmemu: "));
+	while (done < size)
+		done += append_character(&line, text + done, size - done);
+	append(&line, "\n", 1);
+	/* A standard error that takes no words leaves nobody to tell. */
+	if (write(STDERR_FILENO, line.bytes, line.length) < 0)
+		return;
+}
+
+void say(const char *format, ...)
+{
+	va_list arguments;
+
+	va_start(arguments, format);
+	say_arguments(format, arguments);
+	va_end(arguments);
+}
+
+void fail(const char *format, ...)
+{
+	va_list arguments;
+
+	va_start(arguments, format);
+	say_arguments(format, arguments);
+	va_end(arguments);
+	exit(EXIT_TOOL);
+}
