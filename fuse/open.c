@@ -4,12 +4,15 @@
  * since the order decides the errno. */
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/capability.h>
 #include <unistd.h>
 
 #include "base/own.h"
 #include "fuse/store_i.h"
 
 enum { WANT_READ = 4, WANT_WRITE = 2 };
+
+enum { FOLDER_UID = 0 };
 
 /* open(2) drops the other flags when it is to give a mere path. */
 static int effective_flags(int flags)
@@ -47,6 +50,11 @@ static int check_flags(int flags)
 	return 0;
 }
 
+static bool has_capability(const struct store_actor *actor, int capability)
+{
+	return actor->has_capability && actor->has_capability(actor, capability);
+}
+
 static int check_access(const struct store_actor *actor, const struct stat *status, int want)
 {
 	mode_t granted = status->st_mode;
@@ -60,12 +68,14 @@ static int check_access(const struct store_actor *actor, const struct stat *stat
 		granted >>= 3;
 	if ((granted & (mode_t)want) == (mode_t)want)
 		return 0;
-	return actor->may_override && actor->may_override(actor) ? 0 : -EACCES;
+	if (want == WANT_READ && has_capability(actor, CAP_DAC_READ_SEARCH))
+		return 0;
+	return has_capability(actor, CAP_DAC_OVERRIDE) ? 0 : -EACCES;
 }
 
-static bool owns_or_overrides(const struct store_actor *actor, const struct stat *status)
+static bool is_owner(const struct store_actor *actor, const struct stat *status)
 {
-	return actor->uid == status->st_uid || (actor->may_override && actor->may_override(actor));
+	return actor->uid == status->st_uid || has_capability(actor, CAP_FOWNER);
 }
 
 /* fs.protected_regular: O_CREAT must not open what a stranger left lying in a sticky folder. Root
@@ -73,7 +83,8 @@ static bool owns_or_overrides(const struct store_actor *actor, const struct stat
 static int check_sticky_create(const struct store *store, const struct store_actor *actor,
                                const struct stat *status)
 {
-	if (!store_protected_regular(store) || status->st_uid == 0 || status->st_uid == actor->uid)
+	if (!store_protected_regular(store) || status->st_uid == FOLDER_UID ||
+	    status->st_uid == actor->uid)
 		return 0;
 	return -EACCES;
 }
@@ -91,7 +102,7 @@ static int check_existing(const struct store *store, const struct store_actor *a
 		result = -ENOTDIR;
 	if (result == 0)
 		result = check_access(actor, status, wanted_access(flags));
-	if (result == 0 && (flags & O_NOATIME) && !owns_or_overrides(actor, status))
+	if (result == 0 && (flags & O_NOATIME) && !is_owner(actor, status))
 		result = -EPERM;
 	return result;
 }
@@ -149,7 +160,8 @@ int store_remove(struct store *store, const struct store_actor *actor, const cha
 	result = store_node_stat(node, &status);
 	if (result < 0)
 		return result;
-	if (!owns_or_overrides(actor, &status))
+	/* The folder is root's, and who owns a sticky folder may remove from it. */
+	if (actor->uid != FOLDER_UID && !is_owner(actor, &status))
 		return -EPERM;
 	return store_unlink(store, name);
 }

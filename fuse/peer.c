@@ -1,21 +1,32 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* A message carries a uid and a gid that the kernel has checked, but neither supplementary groups
- * nor capabilities. Those are read from /proc/PID/status, and only when the mode bits leave it
- * open. The pid might by then be another process's, so what is read there only ever narrows what
- * is certain: groups count if the connection had them when it was made (SO_PEERGROUPS) and the
- * process has them now; a capability counts only for a sender that is uid 0 to the kernel. */
+ * nor capabilities. Those are read from /proc/PID/status, and only when the mode bits leave it open.
+ * By then the pid might be another process's, or the process might have executed another program.
+ * So the process must still have the ids that the message had, and it must be the one that made the
+ * connection and be alive after the reading (SO_PEERPIDFD, Linux 6.5). Where that can't be told, what
+ * is read only narrows what is certain: a group counts if the connection had it when it was made
+ * (SO_PEERGROUPS), a capability if the message was uid 0's. */
 #include "fuse/peer.h"
 
-#include <errno.h>
-#include <linux/capability.h>
-#include <stdio.h>
+#include <poll.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 
+#include "base/own.h"
 #include "fuse/proc.h"
 
+#ifndef SO_PEERPIDFD
+#define SO_PEERPIDFD 77
+#endif
+
 enum { STATUS_SIZE = 8192, GROUPS_MAX = 1024 };
+
+struct process {
+	char status[STATUS_SIZE]; /* /proc/PID/status */
+	bool certain;             /* it is the sender's beyond doubt */
+};
 
 /* The rest of the line that begins so, or NULL. */
 static const char *status_line(const char *status, const char *key)
@@ -23,6 +34,52 @@ static const char *status_line(const char *status, const char *key)
 	const char *line = strstr(status, key);
 
 	return line ? line + strlen(key) : NULL;
+}
+
+/* Real, effective, saved and file system id, in this order. */
+static bool line_has_effective(const char *line, unsigned long wanted)
+{
+	char *end;
+
+	if (!line)
+		return false;
+	strtoul(line, &end, 10);
+	return strtoul(end, NULL, 10) == wanted;
+}
+
+static bool is_connected_process(const struct peer *peer)
+{
+	struct ucred connected;
+	socklen_t size = sizeof connected;
+
+	return getsockopt(peer->sock, SOL_SOCKET, SO_PEERCRED, &connected, &size) == 0 &&
+	       connected.pid == peer->pid;
+}
+
+static bool is_alive(int pidfd)
+{
+	struct pollfd process = {.fd = pidfd, .events = POLLIN};
+
+	return poll(&process, 1, 0) == 0;
+}
+
+static bool process_read(const struct peer *peer, struct process *ret_process)
+{
+	OWN_FD pidfd = -1;
+	int connected = -1;
+	socklen_t size = sizeof connected;
+	const char *uids;
+	const char *gids;
+
+	if (is_connected_process(peer) &&
+	    getsockopt(peer->sock, SOL_SOCKET, SO_PEERPIDFD, &connected, &size) == 0)
+		pidfd = connected;
+	if (proc_read(peer->pid, "status", ret_process->status, STATUS_SIZE) < 0)
+		return false;
+	uids = status_line(ret_process->status, "\nUid:\t");
+	gids = status_line(ret_process->status, "\nGid:\t");
+	ret_process->certain = pidfd >= 0 && is_alive(pidfd);
+	return line_has_effective(uids, peer->actor.uid) && line_has_effective(gids, peer->actor.gid);
 }
 
 static bool connection_had_group(int sock, gid_t gid)
@@ -38,15 +95,11 @@ static bool connection_had_group(int sock, gid_t gid)
 	return false;
 }
 
-static bool process_has_group(pid_t pid, gid_t gid)
+static bool process_has_group(const struct process *process, gid_t gid)
 {
-	char status[STATUS_SIZE];
-	const char *at;
+	const char *at = status_line(process->status, "\nGroups:\t");
 	char *end;
 
-	if (proc_read(pid, "status", status, sizeof status) < 0)
-		return false;
-	at = status_line(status, "\nGroups:\t");
 	while (at && *at != '\n') {
 		unsigned long one = strtoul(at, &end, 10);
 
@@ -62,20 +115,33 @@ static bool process_has_group(pid_t pid, gid_t gid)
 static bool peer_in_group(const struct store_actor *actor, gid_t gid)
 {
 	const struct peer *peer = actor->details;
+	struct process process;
 
-	return connection_had_group(peer->sock, gid) && process_has_group(peer->pid, gid);
+	return process_read(peer, &process) && process_has_group(&process, gid) &&
+	       (process.certain || connection_had_group(peer->sock, gid));
 }
 
-static bool peer_may_override(const struct store_actor *actor)
+/* A capability in another user namespace is none here. */
+static bool shares_user_namespace(pid_t pid)
+{
+	struct stat own;
+	struct stat other;
+
+	return stat("/proc/self/ns/user", &own) == 0 && proc_stat(pid, "ns/user", &other) == 0 &&
+	       own.st_dev == other.st_dev && own.st_ino == other.st_ino;
+}
+
+static bool peer_has_capability(const struct store_actor *actor, int capability)
 {
 	const struct peer *peer = actor->details;
-	char status[STATUS_SIZE];
+	struct process process;
 	const char *effective;
 
-	if (actor->uid != 0 || proc_read(peer->pid, "status", status, sizeof status) < 0)
+	if (!process_read(peer, &process) || !(process.certain || actor->uid == 0))
 		return false;
-	effective = status_line(status, "\nCapEff:\t");
-	return effective && (strtoull(effective, NULL, 16) >> CAP_DAC_OVERRIDE & 1);
+	effective = status_line(process.status, "\nCapEff:\t");
+	return effective && (strtoull(effective, NULL, 16) >> capability & 1) &&
+	       shares_user_namespace(peer->pid);
 }
 
 void peer_init(struct peer *peer, const struct fdpass_sender *sender, int sock)
@@ -86,7 +152,7 @@ void peer_init(struct peer *peer, const struct fdpass_sender *sender, int sock)
 			.gid = sender->gid,
 			.details = peer,
 			.in_group = peer_in_group,
-			.may_override = peer_may_override,
+			.has_capability = peer_has_capability,
 		},
 		.pid = sender->pid,
 		.sock = sock,

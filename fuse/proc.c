@@ -8,9 +8,19 @@
 
 #include "base/own.h"
 
+enum { PATH_SIZE = 64 };
+
+int proc_stat(pid_t pid, const char *file, struct stat *ret_status)
+{
+	char path[PATH_SIZE];
+
+	snprintf(path, sizeof path, "/proc/%d/%s", (int)pid, file);
+	return stat(path, ret_status) < 0 ? -errno : 0;
+}
+
 ssize_t proc_read(pid_t pid, const char *file, char *bytes, size_t size)
 {
-	char path[64];
+	char path[PATH_SIZE];
 	ssize_t got;
 	OWN_FD fd = -1;
 

@@ -3,10 +3,14 @@
 #ifndef SHMEMU_FUSE_PROC_H
 #define SHMEMU_FUSE_PROC_H
 
+#include <sys/stat.h>
 #include <sys/types.h>
 
 /* Reads the beginning of /proc/PID/FILE, at most size - 1 bytes, and puts a NUL behind. Returns
  * the bytes read or -errno, and then `bytes` is the empty string. */
 ssize_t proc_read(pid_t pid, const char *file, char *bytes, size_t size);
+
+/* stat(2) of /proc/PID/FILE, through links. Returns 0 or -errno. */
+int proc_stat(pid_t pid, const char *file, struct stat *ret_status);
 
 #endif

@@ -24,7 +24,7 @@ struct store_actor {
 	gid_t gid;
 	const void *details;
 	bool (*in_group)(const struct store_actor *actor, gid_t gid); /* by a supplementary group */
-	bool (*may_override)(const struct store_actor *actor);        /* holds CAP_DAC_OVERRIDE */
+	bool (*has_capability)(const struct store_actor *actor, int capability); /* CAP_... */
 };
 
 /* Who made a file, for people to read. */
