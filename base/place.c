@@ -82,6 +82,9 @@ int place_make(const char *path, uid_t uid)
 {
 	int result = sys_mkdirat(AT_FDCWD, path, 0700);
 
+	/* The umask may have taken the owner's own rights away. */
+	if (result == 0)
+		result = sys_fchmodat(AT_FDCWD, path, 0700);
 	if (result < 0 && result != -EEXIST)
 		return result;
 	return place_open(path, uid);
@@ -144,6 +147,8 @@ int place_lock(int folder, const char *name, bool wait)
 
 	if (lock < 0)
 		return lock;
+	/* As above; only its owner can, and need. */
+	sys_fchmod(lock, 0600);
 	do
 		result = sys_flock(lock, LOCK_EX | (wait ? 0 : LOCK_NB));
 	while (result == -EINTR);

@@ -73,6 +73,16 @@ static inline int sys_mkdirat(int dir, const char *path, mode_t mode)
 	return (int)sys_call(SYS_mkdirat, dir, (long)path, (long)mode, 0, 0, 0);
 }
 
+static inline int sys_fchmod(int fd, mode_t mode)
+{
+	return (int)sys_call(SYS_fchmod, fd, (long)mode, 0, 0, 0, 0);
+}
+
+static inline int sys_fchmodat(int dir, const char *path, mode_t mode)
+{
+	return (int)sys_call(SYS_fchmodat, dir, (long)path, (long)mode, 0, 0, 0);
+}
+
 static inline int sys_fcntl(int fd, int command, long argument)
 {
 	return (int)sys_call(SYS_fcntl, fd, command, argument, 0, 0, 0);
@@ -141,6 +151,12 @@ static inline uid_t sys_geteuid(void)
 static inline gid_t sys_getegid(void)
 {
 	return (gid_t)sys_call(SYS_getegid, 0, 0, 0, 0, 0, 0);
+}
+
+/* Of the calling thread: `set` and `ret_before` are the kernel's, 64 signals in 8 bytes. */
+static inline int sys_sigmask(int how, const uint64_t *set, uint64_t *ret_before)
+{
+	return (int)sys_call(SYS_rt_sigprocmask, how, (long)set, (long)ret_before, sizeof *set, 0, 0);
 }
 
 /* Returns the address, or -errno as a pointer: test with sys_is_error. */

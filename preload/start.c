@@ -79,16 +79,21 @@ static int spawn_and_vanish(void *argument)
 static int clone_and_spawn(struct launch *launch)
 {
 	char *stack = sys_mmap(STACK_SIZE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1);
+	const uint64_t all = UINT64_MAX;
+	uint64_t before;
 	int error = errno;
 	pid_t child;
 
 	if (sys_is_error(stack))
 		return -ENOMEM;
+	/* No handler of the program's may run in the child, on the program's memory. */
+	sys_sigmask(SIG_SETMASK, &all, &before);
 	child = clone(spawn_and_vanish, stack + STACK_SIZE, CLONE_VM | CLONE_VFORK, launch);
 	if (child > 0)
 		sys_call(SYS_wait4, child, 0, __WCLONE, 0, 0, 0);
 	else
 		launch->result = errno;
+	sys_sigmask(SIG_SETMASK, &before, NULL);
 	errno = error;
 	sys_munmap(stack, STACK_SIZE);
 	return -launch->result;
