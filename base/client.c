@@ -44,13 +44,26 @@ static int wait_readable(int sock)
 
 static int receive_answer(int sock, enum wire_op op, struct client_answer *ret_answer)
 {
-	ssize_t size = fdpass_receive(sock, ret_answer, offsetof(struct client_answer, fd),
-	                              &ret_answer->fd, NULL, 0);
+	const struct iovec parts[] = {
+		{&ret_answer->reply, sizeof ret_answer->reply},
+		{ret_answer->entries, WIRE_LIST_MAX * sizeof *ret_answer->entries},
+	};
+	size_t count = op == WIRE_LIST ? 2 : 1;
+	ssize_t size = fdpass_receive(sock, parts, count, &ret_answer->fd, NULL, 0);
 	int result;
 
-	if (size <= 0)
-		return size ? (int)size : -ECONNRESET;
+	if (size == 0)
+		return -ECONNRESET;
+	/* Too long for this version's: another version's, by its header, or nonsense. */
+	if (size == -EMSGSIZE)
+		size = sizeof ret_answer->reply.header;
+	if (size < 0)
+		return (int)size;
 	result = wire_check_reply(&ret_answer->reply, (size_t)size, op);
+	/* A file comes with a successful open, and with nothing else. */
+	if (result == 0 &&
+	    (ret_answer->fd >= 0) != (op == WIRE_OPEN && ret_answer->reply.result >= 0))
+		result = -EPROTO;
 	if (result < 0)
 		fd_close_at(&ret_answer->fd);
 	return result;
@@ -60,7 +73,6 @@ int client_ask(int sock, const struct wire_request *request, struct client_answe
 {
 	int result;
 
-	/* Entries are written by the answer, if any: not worth clearing 6 KB here. */
 	memset(&ret_answer->reply, 0, sizeof ret_answer->reply);
 	ret_answer->fd = -1;
 	result = send_request(sock, request, -1);

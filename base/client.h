@@ -9,8 +9,8 @@ enum { CLIENT_PATIENCE_SECONDS = 30 };
 
 struct client_answer {
 	struct wire_reply reply;
-	struct wire_entry entries[WIRE_LIST_MAX]; /* LIST: reply.result of them */
-	int fd;                                   /* OPEN: owned by the caller; else -1 */
+	struct wire_entry *entries; /* LIST: WIRE_LIST_MAX of the caller's; reply.result are set */
+	int fd;                     /* OPEN: owned by the caller; else -1 */
 };
 
 /* Asks over a connected socket and waits for the answer, through signals, for

@@ -53,6 +53,10 @@ int fdpass_send(int sock, const struct iovec *parts, size_t count, int fd,
 	return sent < 0 ? (int)sent : 0;
 }
 
+#ifndef SCM_PIDFD
+#define SCM_PIDFD 4 /* Linux 6.5 */
+#endif
+
 /* Takes the first descriptor and closes any other; returns how many there were. */
 static size_t take_fds(const struct cmsghdr *item, int *fd)
 {
@@ -70,6 +74,14 @@ static size_t take_fds(const struct cmsghdr *item, int *fd)
 	return count;
 }
 
+static void close_fds(const struct cmsghdr *item)
+{
+	int one = -1;
+
+	take_fds(item, &one);
+	fd_close_at(&one);
+}
+
 /* Returns how many descriptors came. */
 static size_t take_control(struct msghdr *message, int *fd, struct fdpass_sender *sender)
 {
@@ -82,6 +94,10 @@ static size_t take_control(struct msghdr *message, int *fd, struct fdpass_sender
 
 		if (item->cmsg_level != SOL_SOCKET)
 			continue;
+		/* A peer that kept the other end of a socket it gave us can ask for a pidfd on
+		 * our behalf. */
+		if (item->cmsg_type == SCM_PIDFD)
+			close_fds(item);
 		if (item->cmsg_type == SCM_RIGHTS) {
 			count += take_fds(item, fd);
 		} else if (item->cmsg_type == SCM_CREDENTIALS) {
@@ -92,21 +108,20 @@ static size_t take_control(struct msghdr *message, int *fd, struct fdpass_sender
 	return count;
 }
 
-ssize_t fdpass_receive(int sock, void *bytes, size_t room, int *ret_fd,
+ssize_t fdpass_receive(int sock, const struct iovec *parts, size_t count, int *ret_fd,
                        struct fdpass_sender *ret_sender, int flags)
 {
 	OWN_FD fd = -1;
 	struct fdpass_sender sender = {-1, (uid_t)-1, (gid_t)-1};
 	union control control;
-	struct iovec part = {bytes, room};
 	struct msghdr message;
 	ssize_t size;
-	size_t count;
+	size_t came;
 
 	do {
 		message = (struct msghdr){
-			.msg_iov = &part,
-			.msg_iovlen = 1,
+			.msg_iov = (struct iovec *)(uintptr_t)parts,
+			.msg_iovlen = count,
 			.msg_control = control.bytes,
 			.msg_controllen = sizeof control.bytes,
 		};
@@ -115,11 +130,11 @@ ssize_t fdpass_receive(int sock, void *bytes, size_t room, int *ret_fd,
 	if (size < 0)
 		return size;
 
-	count = take_control(&message, &fd, &sender);
-	if (count > 1)
+	came = take_control(&message, &fd, &sender);
+	if (came > 1)
 		return -EPROTO;
 	if (message.msg_flags & MSG_CTRUNC)
-		return count ? -EPROTO : -EMFILE;
+		return came ? -EPROTO : -EMFILE;
 	if (message.msg_flags & MSG_TRUNC)
 		return -EMSGSIZE;
 	if (ret_sender)

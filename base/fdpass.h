@@ -22,13 +22,13 @@ struct fdpass_sender {
 int fdpass_send(int sock, const struct iovec *parts, size_t count, int fd,
                 const struct fdpass_sender *sender, int flags);
 
-/* Receives one message of at most `room` bytes. *ret_fd gets its descriptor, close-on-exec and
+/* Receives one message into the parts. *ret_fd gets its descriptor, close-on-exec and
  * owned by the caller, or -1. ret_sender may be NULL; it is all -1 when the kernel attached no
  * credentials. Returns the message's size, 0 at the end of the connection, or -errno: -EMSGSIZE
- * for a message larger than `room`, -EMFILE when a descriptor came and there was no free number
+ * for a message larger than the parts, -EMFILE when a descriptor came and there was no free number
  * for it, -EPROTO for more than one descriptor. In every failure all descriptors that came are
  * closed. */
-ssize_t fdpass_receive(int sock, void *bytes, size_t room, int *ret_fd,
+ssize_t fdpass_receive(int sock, const struct iovec *parts, size_t count, int *ret_fd,
                        struct fdpass_sender *ret_sender, int flags);
 
 #endif

@@ -9,6 +9,7 @@
 #include <linux/un.h>
 #include <string.h>
 #include <sys/file.h>
+#include <sys/time.h>
 
 #include "base/own.h"
 
@@ -78,41 +79,57 @@ int place_open(const char *path, uid_t uid)
 	return fd_steal(&folder);
 }
 
-int place_make(const char *path, uid_t uid)
-{
-	int result = sys_mkdirat(AT_FDCWD, path, 0700);
-
-	/* The umask may have taken the owner's own rights away. */
-	if (result == 0)
-		result = sys_fchmodat(AT_FDCWD, path, 0700);
-	if (result < 0 && result != -EEXIST)
-		return result;
-	return place_open(path, uid);
-}
-
-struct text place_at(int folder, const char *name)
+static struct text opened(int folder)
 {
 	struct text path = TEXT_NULL;
 
 	text_string(&path, "/proc/self/fd/");
 	text_number(&path, folder);
+	return path;
+}
+
+struct text place_at(int folder, const char *name)
+{
+	struct text path = opened(folder);
+
 	text_string(&path, "/");
 	text_string(&path, name);
 	return path;
 }
 
+int place_make(const char *path, uid_t uid)
+{
+	int made = sys_mkdirat(AT_FDCWD, path, 0700);
+	int folder;
+
+	if (made < 0 && made != -EEXIST)
+		return made;
+	folder = place_open(path, uid);
+	if (made == 0 && folder >= 0) {
+		/* The umask may have taken the owner's own rights away. By descriptor: the path
+		 * may be another's by now. */
+		sys_fchmodat(AT_FDCWD, opened(folder).bytes, 0700);
+	}
+	return folder;
+}
+
+
 static int connect_path(int sock, const struct text *path)
 {
+	static const struct timeval patience = {.tv_sec = PLACE_PATIENCE_SECONDS};
 	struct sockaddr_un address = {.sun_family = AF_UNIX};
 	int result;
 
 	if (path->length >= sizeof address.sun_path)
 		return -ENAMETOOLONG;
 	memcpy(address.sun_path, path->bytes, path->length + 1);
+	/* A daemon that hangs takes no connections, and once its queue is full connect(2) waits
+	 * too. */
+	sys_setsockopt(sock, SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof patience);
 	do
 		result = sys_connect(sock, &address, sizeof address);
 	while (result == -EINTR);
-	return result;
+	return result == -EAGAIN ? -ETIMEDOUT : result;
 }
 
 static int check_listener(int sock, const char *path, uid_t uid)

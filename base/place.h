@@ -16,6 +16,8 @@
 
 #define PLACE_SYSTEM "/run/shmemu"
 
+enum { PLACE_PATIENCE_SECONDS = 30 };
+
 /* What the environment says; each NULL where unset. Read with secure_getenv by the caller. */
 struct place_hints {
 	const char *shmemu_dir;      /* SHMEMU_DIR */

@@ -156,7 +156,8 @@ static inline gid_t sys_getegid(void)
 /* Of the calling thread: `set` and `ret_before` are the kernel's, 64 signals in 8 bytes. */
 static inline int sys_sigmask(int how, const uint64_t *set, uint64_t *ret_before)
 {
-	return (int)sys_call(SYS_rt_sigprocmask, how, (long)set, (long)ret_before, sizeof *set, 0, 0);
+	return (int)sys_call(SYS_rt_sigprocmask, how, (long)set, (long)ret_before, sizeof *set, 0,
+	                     0);
 }
 
 /* Returns the address, or -errno as a pointer: test with sys_is_error. */

@@ -21,6 +21,15 @@ void text_string(struct text *text, const char *string)
 	text_bytes(text, string, strlen(string));
 }
 
+void text_printable(struct text *text, const char *string)
+{
+	for (; *string; string++) {
+		bool plain = *string >= ' ' && *string <= '~';
+
+		text_bytes(text, plain ? string : "?", 1);
+	}
+}
+
 static void text_digits(struct text *text, unsigned long long number, unsigned base)
 {
 	char digits[24];

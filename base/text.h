@@ -19,6 +19,8 @@ struct text {
 /* Each appends to `text`. */
 void text_string(struct text *text, const char *string);
 void text_bytes(struct text *text, const char *bytes, size_t size);
+/* What is no printable ASCII becomes a question mark: one line stays one line. */
+void text_printable(struct text *text, const char *string);
 void text_number(struct text *text, long long number);
 void text_octal(struct text *text, unsigned long number);
 /* Appends errno's name, such as ENOENT, or its number. Takes the positive errno. */

@@ -94,6 +94,10 @@ _Static_assert(sizeof(struct wire_header) == 8, "header is frozen");
 _Static_assert(sizeof(struct wire_request) == 8 + 8 + 16 + 8 + 64 + 256, "no padding");
 _Static_assert(sizeof(struct wire_entry) == 24 + 16 + 8 + 64 + 256, "no padding");
 _Static_assert(sizeof(struct wire_reply) == 8 + 8 + 8 + 40, "no padding");
+/* A daemon that is made to talk to itself must not take its own answers for requests. */
+_Static_assert(sizeof(struct wire_reply) < sizeof(struct wire_request) &&
+               sizeof(struct wire_reply) + sizeof(struct wire_entry) > sizeof(struct wire_request),
+               "no answer has a request's size");
 
 /* A request with nothing but its operation set. */
 struct wire_request wire_request_make(enum wire_op op);

@@ -24,7 +24,8 @@ static void say_entry(const struct wire_entry *entry)
 int report_names(int sock, bool aloud)
 {
 	struct wire_request request = wire_request_make(WIRE_LIST);
-	struct client_answer answer;
+	struct wire_entry entries[WIRE_LIST_MAX];
+	struct client_answer answer = {.entries = entries};
 	int count = 0;
 
 	for (;;) {
@@ -35,12 +36,12 @@ int report_names(int sock, bool aloud)
 		if (result <= 0)
 			return result < 0 ? result : count;
 		for (int i = 0; i < result; i++) {
-			answer.entries[i].name[WIRE_NAME_SIZE - 1] = '\0';
-			answer.entries[i].creator_command[WIRE_COMMAND_SIZE - 1] = '\0';
+			entries[i].name[WIRE_NAME_SIZE - 1] = '\0';
+			entries[i].creator_command[WIRE_COMMAND_SIZE - 1] = '\0';
 			if (aloud)
-				say_entry(&answer.entries[i]);
+				say_entry(&entries[i]);
 		}
 		count += result;
-		request.cursor = answer.entries[result - 1].cookie;
+		request.cursor = entries[result - 1].cookie;
 	}
 }

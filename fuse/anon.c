@@ -115,6 +115,7 @@ static int tmpfs_mount_borrowed(void)
 	int pair[2];
 	int mount = -1;
 	int result = 0;
+	struct iovec part = {&result, sizeof result};
 	pid_t child;
 
 	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) < 0)
@@ -129,7 +130,7 @@ static int tmpfs_mount_borrowed(void)
 	if (child == 0)
 		mount_in_namespace(theirs);
 	fd_close_at(&theirs);
-	if (fdpass_receive(mine, &result, sizeof result, &mount, NULL, 0) != sizeof result)
+	if (fdpass_receive(mine, &part, 1, &mount, NULL, 0) != sizeof result)
 		result = -EPERM;
 	waitpid(child, NULL, 0);
 	return mount < 0 && result == 0 ? -EPERM : (result < 0 ? result : mount);

@@ -6,9 +6,11 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/sockios.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <sys/timerfd.h>
 #include <unistd.h>
@@ -57,7 +59,6 @@ struct call {
 	int passed; /* the descriptor that came with it, or -1; owned by the dispatcher */
 	struct wire_reply reply;
 	int fd; /* the answer's, or -1; owned by the dispatcher */
-	bool silent; /* no answer is expected */
 };
 
 static void rearm_idle(struct door *door)
@@ -213,7 +214,6 @@ static int connection_new(struct door *door, int sock);
 
 static int call_adopt(struct call *call)
 {
-	call->silent = true;
 	if (call->passed < 0)
 		return -EPROTO;
 	return connection_new(call->connection->door, fd_steal(&call->passed));
@@ -253,6 +253,13 @@ static bool is_known(const struct fdpass_sender *sender)
 	return sender->uid != (uid_t)-1 && (sender->pid > 0 || sender->uid != OVERFLOW_UID);
 }
 
+static bool has_unread_answer(const struct connection *connection)
+{
+	int unread = 0;
+
+	return ioctl(connection->source.fd, SIOCOUTQ, &unread) == 0 && unread > 0;
+}
+
 static int answer(struct call *call, size_t size)
 {
 	const struct wire_header *header = &call->request->header;
@@ -260,6 +267,9 @@ static int answer(struct call *call, size_t size)
 
 	if (result == -EPROTO)
 		return result;
+	/* The socket that another is handed over by may be in use meanwhile. */
+	if (header->op != WIRE_ADOPT && has_unread_answer(call->connection))
+		return -EPROTO;
 	call->reply.header = (struct wire_header){WIRE_MAGIC, WIRE_VERSION, header->op};
 	if (result == 0 && !is_known(&call->sender))
 		result = -EACCES;
@@ -267,30 +277,39 @@ static int answer(struct call *call, size_t size)
 	if (result == 0)
 		result = operations[header->op](call);
 	call->reply.result = as_client_sees(result);
-	return call->silent ? 0 : send_reply(call);
+	/* Whoever hands over a socket may share the one that it hands it over by, and nobody
+	 * reads there. */
+	return header->op == WIRE_ADOPT ? 0 : send_reply(call);
 }
 
 /* Whatever goes wrong with a connection ends that connection, and nothing else. */
 static int serve(struct loop_source *source, uint32_t events)
 {
 	struct connection *connection = (struct connection *)source;
+	struct door *door = connection->door;
 	union {
 		struct wire_request request;
 		char room[REQUEST_ROOM];
 	} message;
+	struct iovec part = {&message, sizeof message};
 	struct call call = {
-		.connection = connection, .request = &message.request, .passed = -1, .fd = -1};
+		.connection = connection,
+		.request = &message.request,
+		.passed = -1,
+		.fd = -1,
+	};
 	ssize_t size;
 
 	(void)events;
-	size = fdpass_receive(source->fd, &message, sizeof message, &call.passed, &call.sender,
-	                      MSG_DONTWAIT);
+	size = fdpass_receive(source->fd, &part, 1, &call.passed, &call.sender, MSG_DONTWAIT);
 	if (size == -EAGAIN)
 		return 0;
 	if (size <= 0 || answer(&call, (size_t)size) < 0)
 		connection_free(connection);
 	fd_close_at(&call.passed);
 	fd_close_at(&call.fd);
+	/* A segment that went has left a free number too. */
+	resume_accepting(door);
 	return 0;
 }
 
@@ -365,7 +384,8 @@ static int idle_out(struct loop_source *source, uint32_t events)
 	struct door *door = (struct door *)((char *)source - offsetof(struct door, idle));
 
 	(void)events;
-	loop_stop(door->loop);
+	if (!door->connection_count && !store_names(door->store))
+		loop_stop(door->loop);
 	return 0;
 }
 
