@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* The kernel holds an inode by lookups, which it gives back by forget, and by open files. It sends
- * both at its leisure and in any order, and for neither at all when the connection ends: hence one
- * hold on the node as long as either count is above none, and a table to let go by.
+ * both at its leisure and in any order, and for neither at all when the connection ends: hence a
+ * table to let go by. Only an open file holds the node. A lookup does not: when a name goes by the
+ * socket door the kernel keeps what it looked up for as long as it likes, and the memory of a whole
+ * segment with it. An inode that is gone is ESTALE, on which the kernel looks the name up again.
  *
  * The kernel refuses an open that takes another road than one still open, so the first decides: it
  * has a backing id made, which the last close gives back, or goes by direct I/O. */
@@ -19,10 +21,10 @@
 
 struct inode {
 	uint64_t ino;
-	struct store_node *node; /* held */
 	uint64_t lookups;
 	uint64_t opens;
-	int backing; /* while there are opens: their backing id, or 0 */
+	struct store_node *node; /* while there are opens: held */
+	int backing;             /* likewise: their backing id, or 0 */
 	UT_hash_handle hh;
 };
 
@@ -34,7 +36,8 @@ void inodes_init(struct inodes *inodes, struct store *store, struct channel *cha
 static void inode_free(struct inodes *inodes, struct inode *inode)
 {
 	HASH_DEL(inodes->table, inode);
-	store_node_drop(inodes->store, inode->node, 1);
+	if (inode->opens)
+		store_node_drop(inodes->store, inode->node, 1);
 	free(inode);
 }
 
@@ -57,9 +60,7 @@ static struct inode *find(const struct inodes *inodes, uint64_t ino)
 
 struct store_node *inodes_find(const struct inodes *inodes, uint64_t ino)
 {
-	struct inode *inode = find(inodes, ino);
-
-	return inode ? inode->node : NULL;
+	return find(inodes, ino) ? store_node_find(inodes->store, ino) : NULL;
 }
 
 static struct inode *inode_new(struct inodes *inodes, struct store_node *node)
@@ -75,7 +76,6 @@ static struct inode *inode_new(struct inodes *inodes, struct store_node *node)
 		free(inode);
 		return NULL;
 	}
-	inode->node = store_node_hold(node);
 	return inode;
 }
 
@@ -111,12 +111,16 @@ void inodes_take_back(struct inodes *inodes, uint64_t ino, uint64_t times)
  * need not. */
 static int choose_road(struct inodes *inodes, struct inode *inode)
 {
+	struct store_node *node = store_node_find(inodes->store, inode->ino);
 	int backing = inodes->channel->refusal;
 
+	if (!node)
+		return -ESTALE;
 	if (backing == 0)
-		backing = channel_open_backing(inodes->channel, store_node_file(inode->node));
+		backing = channel_open_backing(inodes->channel, store_node_file(node));
 	if (backing < 0 && inodes->require)
 		return backing;
+	inode->node = store_node_hold(node);
 	inode->backing = backing < 0 ? 0 : backing;
 	return 0;
 }
@@ -148,5 +152,7 @@ void inodes_close(struct inodes *inodes, uint64_t ino)
 	if (inode->backing)
 		channel_close_backing(inodes->channel, inode->backing);
 	inode->backing = 0;
+	store_node_drop(inodes->store, inode->node, 1);
+	inode->node = NULL;
 	let_go_unused(inodes, inode);
 }

@@ -27,7 +27,7 @@ void inodes_deinit(struct inodes *inodes);
 struct store_node *inodes_find(const struct inodes *inodes, uint64_t ino);
 
 /* An answer gives the kernel the node once more, or the kernel gives it back so many times.
- * inodes_give returns 0 or -ENOMEM. The node lives until all is given back and closed. */
+ * inodes_give returns 0 or -ENOMEM. It does not make the node live. */
 int inodes_give(struct inodes *inodes, struct store_node *node);
 void inodes_take_back(struct inodes *inodes, uint64_t ino, uint64_t times);
 

@@ -11,6 +11,7 @@
 #include "fuse/journal.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdbool.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -48,12 +49,20 @@ static int file_grow(int fd, uint64_t size)
 	return ftruncate(fd, (off_t)size) < 0 ? -errno : 0;
 }
 
+/* Asked for now: a page that can't be had when it is written is a SIGBUS. */
+static int file_reserve(int fd, uint64_t offset, uint64_t size)
+{
+	return fallocate(fd, 0, (off_t)offset, (off_t)size) < 0 ? -errno : 0;
+}
+
 static int table_map(struct journal_table *table, int fd, size_t count)
 {
 	size_t size = count * table->record_size;
 	void *records;
 	int result = file_grow(fd, table->offset + size);
 
+	if (result == 0)
+		result = file_reserve(fd, table->offset, size);
 	if (result < 0)
 		return result;
 	if (table->records)
@@ -123,6 +132,8 @@ static int header_map(struct journal *journal)
 	void *header;
 	int result = file_grow(journal->fd, HEADER_SIZE);
 
+	if (result == 0)
+		result = file_reserve(journal->fd, 0, HEADER_SIZE);
 	if (result < 0)
 		return result;
 	header = mmap(NULL, HEADER_SIZE, PROT_READ | PROT_WRITE, MAP_SHARED, journal->fd, 0);

@@ -23,6 +23,8 @@
 #include "fuse/seat.h"
 #include "fuse/store.h"
 
+enum { WAIT_SECONDS = 10 };
+
 struct worker {
 	struct loop_source signals;
 	struct text folder;
@@ -60,7 +62,13 @@ static struct text choose_folder(const struct options *options)
 static void take_seat(struct worker *worker, const struct options *options)
 {
 	const char *path = worker->folder.bytes;
-	int result = seat_take(&worker->seat, path, options->wait);
+	int result;
+
+	/* A daemon that lost its socket, and serves on, would be waited for until it ends. */
+	if (options->wait)
+		alarm(WAIT_SECONDS);
+	result = seat_take(&worker->seat, path, options->wait);
+	alarm(0);
 
 	if (result == -EADDRINUSE)
 		errx(EXIT_FAILURE,
@@ -84,6 +92,10 @@ static void raise_limits(void)
 	if (getrlimit(RLIMIT_NOFILE, &limit) == 0) {
 		limit.rlim_cur = limit.rlim_max;
 		setrlimit(RLIMIT_NOFILE, &limit);
+	}
+	if (getrlimit(RLIMIT_FSIZE, &limit) == 0) {
+		limit.rlim_cur = limit.rlim_max;
+		setrlimit(RLIMIT_FSIZE, &limit);
 	}
 	/* A file larger than RLIMIT_FSIZE is to be an error, not the daemon's death. */
 	signal(SIGXFSZ, SIG_IGN);
@@ -192,6 +204,7 @@ static void close_all(struct worker *worker)
 	seat_leave(&worker->seat);
 	worker->fs = fs_unmount(worker->fs);
 	worker->door = door_free(worker->door);
+	store_discard(worker->store);
 	worker->store = store_free(worker->store);
 	worker->loop = loop_free(worker->loop);
 	fd_close_at(&worker->signals.fd);

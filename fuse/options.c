@@ -118,6 +118,8 @@ struct options options_parse(int argc, char **argv)
 	options.mountpoint = argv[optind];
 	if (!options.mountpoint && !no_mount)
 		errx(EXIT_USAGE, "where to mount? Name a folder, or say --no-mount");
+	if (options.mountpoint && options.idle_seconds)
+		errx(EXIT_USAGE, "--idle-exit goes with --no-mount: what is mounted is in use");
 	if (options.mountpoint && no_mount)
 		errx(EXIT_USAGE, "--no-mount and a mount point, %s, exclude each other",
 		     options.mountpoint);

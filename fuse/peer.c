@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* A message carries a uid and a gid that the kernel has checked, but neither supplementary groups
- * nor capabilities. Those are read from /proc/PID/status, and only when the mode bits leave it open.
- * By then the pid might be another process's, or the process might have executed another program.
- * So the process must still have the ids that the message had, and it must be the one that made the
- * connection and be alive after the reading (SO_PEERPIDFD, Linux 6.5). Where that can't be told, what
- * is read only narrows what is certain: a group counts if the connection had it when it was made
- * (SO_PEERGROUPS), a capability if the message was uid 0's. */
+ * nor capabilities. Those are read from /proc/PID/status, and only when the mode bits leave it
+ * open. By then the pid might be another process's, or the process might have executed another
+ * program. So the process must still have the ids that the message had, and it must be the one
+ * that made the connection and be alive after the reading (SO_PEERPIDFD, Linux 6.5). Where that
+ * can't be told, a group counts only if the connection had it when it was made (SO_PEERGROUPS).
+ * Capabilities count for uid 0 alone, for executing a program can add capabilities, but no
+ * groups. */
 #include "fuse/peer.h"
 
 #include <poll.h>
@@ -79,7 +80,8 @@ static bool process_read(const struct peer *peer, struct process *ret_process)
 	uids = status_line(ret_process->status, "\nUid:\t");
 	gids = status_line(ret_process->status, "\nGid:\t");
 	ret_process->certain = pidfd >= 0 && is_alive(pidfd);
-	return line_has_effective(uids, peer->actor.uid) && line_has_effective(gids, peer->actor.gid);
+	return line_has_effective(uids, peer->actor.uid) &&
+	       line_has_effective(gids, peer->actor.gid);
 }
 
 static bool connection_had_group(int sock, gid_t gid)
@@ -137,7 +139,9 @@ static bool peer_has_capability(const struct store_actor *actor, int capability)
 	struct process process;
 	const char *effective;
 
-	if (!process_read(peer, &process) || !(process.certain || actor->uid == 0))
+	/* A process may execute a program that has capabilities of its own: only uid 0 gains
+	 * nothing. */
+	if (actor->uid != 0 || !process_read(peer, &process))
 		return false;
 	effective = status_line(process.status, "\nCapEff:\t");
 	return effective && (strtoull(effective, NULL, 16) >> capability & 1) &&

@@ -79,6 +79,7 @@ static struct store_node *node_new(struct store *store, uint64_t ino, size_t rec
 /* Out of the index and the journal, its file with it. */
 static void node_free(struct store *store, struct store_node *node)
 {
+	anon_forget(store->anon, node->ino);
 	journal_drop_inode(&store->journal, node->record);
 	HASH_DEL(store->nodes, node);
 	fd_close_at(&node->file);
@@ -210,6 +211,15 @@ struct store *store_free(struct store *store)
 	journal_deinit(&store->journal);
 	free(store);
 	return NULL;
+}
+
+void store_discard(struct store *store)
+{
+	struct store_node *node;
+	struct store_node *next;
+
+	HASH_ITER(hh, store->nodes, node, next)
+		anon_forget(store->anon, node->ino);
 }
 
 int store_restore_file(struct store *store, uint64_t ino, int fd)
@@ -345,7 +355,9 @@ static int make_file(struct store *store, uint64_t ino, const struct store_birth
 /* chown first: it clears the set-id bits. */
 static int give_away(int file, const struct store_birth *birth)
 {
-	if (fchown(file, birth->uid, birth->gid) < 0)
+	/* A user's own daemon may lack a group that the user has taken on since. */
+	if (fchown(file, birth->uid, birth->gid) < 0 &&
+	    (errno != EPERM || fchown(file, birth->uid, (gid_t)-1) < 0))
 		return -errno;
 	return fchmod(file, birth->mode) < 0 ? -errno : 0;
 }

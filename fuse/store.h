@@ -51,6 +51,10 @@ struct store_birth {
  * store_restore_end. Returns 0 or -errno. */
 int store_new(struct store **ret_store, int journal, struct anon *anon);
 struct store *store_free(struct store *store); /* accepts and returns NULL */
+/* Nobody takes the store over: what a program has mapped must keep its own memory alive, not all.
+ */
+void store_discard(struct store *store);
+
 int store_restore_file(struct store *store, uint64_t ino,
                        int fd); /* takes fd; -ENOENT: unknown inode */
 void store_restore_end(struct store *store);
