@@ -23,8 +23,13 @@ static size_t candidates(uid_t uid, struct text ret_paths[static PLACE_CANDIDATE
 		.xdg_runtime_dir = unless_empty(&config->xdg_runtime_dir),
 		.tmpdir = unless_empty(&config->tmpdir),
 	};
+	size_t count = place_candidates(&hints, uid, ret_paths);
 
-	return place_candidates(&hints, uid, ret_paths);
+	/* Half a path would be another's. */
+	ret_paths[count - 1].cut |= config->shmemu_dir.cut ||
+	                            (!config->shmemu_dir.length &&
+	                             (config->xdg_runtime_dir.cut || config->tmpdir.cut));
+	return count;
 }
 
 static int connect_at(const struct text *path, uid_t uid)
@@ -37,7 +42,7 @@ static int connect_at(const struct text *path, uid_t uid)
 	return folder < 0 ? folder : place_connect(folder, path->bytes, uid);
 }
 
-static int connect_somewhere(void)
+static int connect_somewhere(struct text *ret_why)
 {
 	struct text paths[PLACE_CANDIDATES_MAX];
 	uid_t uid = sys_geteuid();
@@ -47,13 +52,10 @@ static int connect_somewhere(void)
 	for (size_t i = 0; i < count && result < 0; i++)
 		result = connect_at(&paths[i], uid);
 	if (result == -ENOENT || result == -ECONNREFUSED)
-		result = start_and_connect(paths[count - 1].bytes, uid);
-	else if (result < 0) {
-		struct text line = TEXT_NULL;
-
-		text_string(&line, "cannot use the daemon's folder ");
-		text_string(&line, paths[count - 1].bytes);
-		boot_log_error(line, -result);
+		return start_and_connect(paths[count - 1].bytes, uid, ret_why);
+	if (result < 0) {
+		text_string(ret_why, "cannot use the daemon's folder ");
+		text_string(ret_why, paths[count - 1].bytes);
 	}
 	return result;
 }
@@ -79,13 +81,13 @@ static int move_up(int sock)
 /* A forked child asks its parent's daemon, which it may no longer be able to reach by path: it
  * may have another uid, root or mount namespace by now, and it must go on seeing the names that
  * its parent sees. */
-static int connect_anew(int inherited)
+static int connect_anew(int other, struct text *ret_why)
 {
-	OWN_FD parents = inherited;
-	int sock = parents >= 0 ? client_adopt(parents) : -ENOENT;
+	OWN_FD known = other;
+	int sock = known >= 0 ? client_adopt(known) : -ENOENT;
 
 	if (sock < 0)
-		sock = connect_somewhere();
+		sock = connect_somewhere(ret_why);
 	return sock < 0 ? sock : move_up(sock);
 }
 
@@ -118,14 +120,15 @@ static void undo(const struct line *line, const struct wire_request *request,
 	client_ask(line->sock, &removal, &ignored);
 }
 
-static int ask_once(const struct wire_request *request, struct client_answer *ret_answer)
+static int ask_once(const struct wire_request *request, struct client_answer *ret_answer,
+                    struct text *ret_why)
 {
-	int inherited;
-	struct line line = pool_take(&inherited);
+	int other;
+	struct line line = pool_take(&other);
 	int result;
 
 	if (line.sock < 0)
-		line.sock = connect_anew(inherited);
+		line.sock = connect_anew(other, ret_why);
 	result = line.sock < 0 ? line.sock : check_room(&line, request);
 	if (result == 0)
 		result = client_ask(line.sock, request, ret_answer);
@@ -152,33 +155,36 @@ static int as_host_sees(int result)
 	}
 }
 
-static void log_failure(int result, const struct client_answer *answer)
+/* One line: what failed and, if that is known, why. */
+static void log_failure(int result, const struct client_answer *answer, struct text *why)
 {
-	struct text line = TEXT_NULL;
-
-	text_string(&line, "no answer from the daemon");
+	if (!why->length)
+		text_string(why, "no answer from the daemon");
 	if (result == -EPROTONOSUPPORT) {
-		text_string(&line, ": it speaks version ");
-		text_number(&line, answer->reply.header.version);
-		text_string(&line, " and this library ");
-		text_number(&line, WIRE_VERSION);
-		text_string(&line, ": use both from one build");
+		text_string(why, ": it speaks version ");
+		text_number(why, answer->reply.header.version);
+		text_string(why, " and this library ");
+		text_number(why, WIRE_VERSION);
+		text_string(why, ": use both from one build");
 	}
-	boot_log_error(line, -result);
+	boot_log_error(*why, -result);
 }
 
 int ask(const struct wire_request *request, struct client_answer *ret_answer)
 {
+	struct text why = TEXT_NULL;
 	int result = -ECONNRESET;
 
 	ret_answer->fd = -1;
 	ret_answer->reply.created = 0;
 	ret_answer->reply.header.version = 0;
 	/* A daemon that ends between two requests, of itself or not, has not seen this one. */
-	for (int attempt = 0; attempt < ATTEMPTS && result == -ECONNRESET; attempt++)
-		result = ask_once(request, ret_answer);
+	for (int attempt = 0; attempt < ATTEMPTS && result == -ECONNRESET; attempt++) {
+		why = TEXT_NULL;
+		result = ask_once(request, ret_answer, &why);
+	}
 	if (result == 0)
 		return ret_answer->reply.result;
-	log_failure(result, ret_answer);
+	log_failure(result, ret_answer, &why);
 	return as_host_sees(result);
 }

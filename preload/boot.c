@@ -9,6 +9,8 @@
 
 #include "base/sys.h"
 
+enum { LINE_MAX_LENGTH = 420 };
+
 static struct config config;
 
 static struct text setting(const char *name)
@@ -18,8 +20,7 @@ static struct text setting(const char *name)
 
 	if (given)
 		text_string(&value, given);
-	/* Half a path would be another's. */
-	return value.cut ? TEXT_NULL : value;
+	return value;
 }
 
 /* A relative path holds only until the program's first chdir. */
@@ -29,20 +30,22 @@ static struct text absolute(const char *path)
 	char folder[sizeof whole.bytes];
 
 	if (path[0] != '/') {
-		if (sys_call(SYS_getcwd, (long)folder, sizeof folder, 0, 0, 0, 0) < 0)
+		if (sys_call(SYS_getcwd, (long)folder, sizeof folder, 0, 0, 0, 0) < 0) {
+			whole.cut = true;
 			return whole;
+		}
 		text_string(&whole, folder);
 		text_string(&whole, "/");
 	}
 	text_string(&whole, path);
-	return whole.cut ? TEXT_NULL : whole;
+	return whole;
 }
 
 static struct text folder_setting(const char *name)
 {
 	struct text value = setting(name);
 
-	return value.length ? absolute(value.bytes) : value;
+	return value.length && !value.cut ? absolute(value.bytes) : value;
 }
 
 static struct text library_path(void)
@@ -80,6 +83,11 @@ __attribute__((constructor)) static void construct(void)
 
 void boot_log_error(struct text text, int error)
 {
+	/* The end matters most: room for it, and for what log_line puts before. */
+	if (text.length > LINE_MAX_LENGTH) {
+		text.length = LINE_MAX_LENGTH;
+		text_string(&text, "...");
+	}
 	text_string(&text, ": ");
 	text_errno(&text, error);
 	log_line(&boot_config()->log, LOG_ERROR, &text);

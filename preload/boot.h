@@ -9,7 +9,7 @@
 /* All writable variables of the library:
  *   boot.c   config             written once
  *   real.c   real               written once
- *   pool.c   slots              the connections, lock-free
+ *   pool.c   pool               the connections, lock-free
  *   table.c  semaphores, lock   what sem_open mapped; the lock and its fork handlers are there */
 struct config {
 	struct log log;            /* SHMEMU_LOG */
@@ -19,9 +19,9 @@ struct config {
 	struct text library;       /* our own absolute path */
 };
 
-/* Never fails: what can't be known is empty. The environment is read by the constructor, or at
- * the first call if that comes before it, and never again: a program may change its environment,
- * or clear it. */
+/* Never fails: what can't be known is empty, what is too long is cut and says so. The environment
+ * is read by the constructor, or at the first call if that comes before it, and never again: a
+ * program may change its environment, or clear it. */
 const struct config *boot_config(void);
 
 /* Logs "TEXT: ERRNO" as an error of our own. `error` is positive. */

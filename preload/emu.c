@@ -3,7 +3,21 @@
 
 #include "base/sys.h"
 #include "preload/ask.h"
+#include "preload/boot.h"
 #include "preload/umask.h"
+
+int emu_parse(enum name_kind kind, const char *given, struct name *ret_name)
+{
+	int result = name_parse(kind, given, ret_name);
+	struct text line = TEXT_NULL;
+
+	if (result < 0) {
+		text_string(&line, "not a possible name for shared memory or a semaphore: ");
+		text_printable(&line, given);
+		boot_log_error(line, -result);
+	}
+	return result;
+}
 
 int emu_open(const struct name *name, int flags, mode_t mode)
 {
@@ -36,7 +50,7 @@ int emu_unlink(const struct name *name)
 int emu_unlink_shared(enum name_kind kind, const char *given)
 {
 	struct name name;
-	int result = name_parse(kind, given, &name);
+	int result = emu_parse(kind, given, &name);
 
 	if (result < 0)
 		return result == -EINVAL ? -ENOENT : result;

@@ -7,6 +7,9 @@
 
 #include "base/name.h"
 
+/* name_parse, and a line in the log for a name that can't be. */
+int emu_parse(enum name_kind kind, const char *given, struct name *ret_name);
+
 /* open(2) of a file in /dev/shm: `mode` counts with O_CREAT and is put under the umask here.
  * Returns a descriptor owned by the caller, or -errno. */
 int emu_open(const struct name *name, int flags, mode_t mode);

@@ -1,8 +1,11 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* No lock: a slot is taken and given back by a compare-and-swap, so a thread that forks, or
- * leaves a signal handler by longjmp, can at worst lose one slot, never stop another thread. A
- * slot's state names the process it belongs to; in a forked child all slots are strangers',
- * whatever their state was.
+ * leaves a signal handler by longjmp, can at worst lose one slot, never stop another thread.
+ *
+ * A slot's state names the process it belongs to; in a forked child all slots are a stranger's,
+ * whatever their state was. Pids can't name it, for a child in a pid namespace of its own may
+ * have its parent's: a process is its generation, which stands in a page that the kernel clears
+ * in every child (MADV_WIPEONFORK), and is then counted on.
  *
  * Programs close descriptors that they did not open. Before a kept one is used it must still be
  * the socket that was put there: st_dev and st_ino tell, as no two sockets have the same. */
@@ -10,67 +13,121 @@
 
 #include <stdatomic.h>
 #include <stdbool.h>
+#include <sys/mman.h>
 
 #include "base/own.h"
 
+/* The socket is the user's to change, while in use, and anybody's to look at. */
 struct slot {
-	_Atomic uint64_t state; /* pid << 1 | in use; 0: never used */
-	int sock;               /* what follows is the user's, while in use */
-	dev_t device;
-	ino_t inode;
+	_Atomic uint64_t state; /* generation << 1 | in use; 0: never used */
+	_Atomic int sock;       /* -1: none; 0 before the first use */
+	_Atomic dev_t device;
+	_Atomic ino_t inode;
 };
 
-static struct slot slots[POOL_SIZE];
+static struct {
+	struct slot slots[POOL_SIZE];
+	_Atomic(_Atomic uint64_t *) generation; /* the wiped page; NULL: not mapped yet */
+	_Atomic uint64_t generation_last;       /* what it was, in whoever forked us too */
+} pool;
 
-static bool holds_socket(const struct slot *slot)
+/* The page, mapped by whichever thread comes first. NULL if it can't be had. */
+static _Atomic uint64_t *generation_page(void)
+{
+	_Atomic uint64_t *page = atomic_load(&pool.generation);
+	_Atomic uint64_t *none = NULL;
+
+	if (page)
+		return page;
+	page = sys_mmap(sizeof *page, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1);
+	if (sys_is_error(page))
+		return NULL;
+	if (sys_call(SYS_madvise, (long)page, sizeof *page, MADV_WIPEONFORK, 0, 0, 0) == 0 &&
+	    atomic_compare_exchange_strong(&pool.generation, &none, page))
+		return page;
+	sys_munmap(page, sizeof *page);
+	return none;
+}
+
+static uint64_t own_generation(void)
+{
+	_Atomic uint64_t *page = generation_page();
+	uint64_t none = 0;
+	uint64_t next;
+
+	if (!page)
+		return (uint64_t)sys_getpid();
+	if (atomic_load(page))
+		return atomic_load(page);
+	next = atomic_load(&pool.generation_last) + 1;
+	if (atomic_compare_exchange_strong(page, &none, next))
+		atomic_store(&pool.generation_last, next);
+	return atomic_load(page);
+}
+
+static bool is_kept_socket(const struct slot *slot, int fd)
 {
 	struct stat status;
 
-	return slot->sock >= 0 && sys_fstat(slot->sock, &status) == 0 && S_ISSOCK(status.st_mode) &&
+	return fd >= 0 && sys_fstat(fd, &status) == 0 && S_ISSOCK(status.st_mode) &&
 	       status.st_dev == slot->device && status.st_ino == slot->inode;
 }
 
 static bool claim(struct slot *slot, uint64_t self, uint64_t *ret_before)
 {
-	uint64_t state = atomic_load_explicit(&slot->state, memory_order_relaxed);
+	uint64_t state = atomic_load(&slot->state);
 	bool in_use = (state & 1) && state >> 1 == self;
 
 	*ret_before = state;
-	return !in_use &&
-	       atomic_compare_exchange_strong_explicit(&slot->state, &state, self << 1 | 1,
-	                                               memory_order_acquire, memory_order_relaxed);
+	return !in_use && atomic_compare_exchange_strong(&slot->state, &state, self << 1 | 1);
 }
 
-struct line pool_take(int *ret_inherited)
+/* A duplicate of whichever connection there is. First duplicated, then looked at: its user may be
+ * closing it, and its number be another file's by then. */
+static int duplicate_any(void)
 {
-	uint64_t self = (uint64_t)sys_getpid();
-
-	*ret_inherited = -1;
 	for (int at = 0; at < POOL_SIZE; at++) {
-		struct slot *slot = &slots[at];
-		struct line line = {.sock = -1, .slot = at};
+		const struct slot *slot = &pool.slots[at];
+		OWN_FD copy = -1;
+
+		if (!slot->state || slot->sock < 0)
+			continue;
+		copy = sys_fcntl(slot->sock, F_DUPFD_CLOEXEC, 0);
+		if (is_kept_socket(slot, copy))
+			return fd_steal(&copy);
+	}
+	return -1;
+}
+
+struct line pool_take(int *ret_other)
+{
+	uint64_t self = own_generation();
+
+	*ret_other = -1;
+	for (int at = 0; at < POOL_SIZE; at++) {
+		struct slot *slot = &pool.slots[at];
 		uint64_t before;
 
 		if (!claim(slot, self, &before))
 			continue;
-		if (before && holds_socket(slot)) {
+		if (before && is_kept_socket(slot, slot->sock)) {
 			if (before >> 1 == self)
-				line.sock = slot->sock;
-			else
-				*ret_inherited = slot->sock;
+				return (struct line){.sock = slot->sock, .slot = at};
+			*ret_other = slot->sock;
+		} else {
+			*ret_other = duplicate_any();
 		}
 		slot->sock = -1;
-		return line;
+		return (struct line){.sock = -1, .slot = at};
 	}
+	*ret_other = duplicate_any();
 	return (struct line){.sock = -1, .slot = -1};
 }
 
 static void give_back(int at)
 {
-	uint64_t self = (uint64_t)sys_getpid();
-
 	if (at >= 0)
-		atomic_store_explicit(&slots[at].state, self << 1, memory_order_release);
+		atomic_store(&pool.slots[at].state, own_generation() << 1);
 }
 
 void pool_put(struct line line)
@@ -81,14 +138,17 @@ void pool_put(struct line line)
 		pool_cut(line);
 		return;
 	}
-	slots[line.slot].sock = line.sock;
-	slots[line.slot].device = status.st_dev;
-	slots[line.slot].inode = status.st_ino;
+	pool.slots[line.slot].sock = -1;
+	pool.slots[line.slot].device = status.st_dev;
+	pool.slots[line.slot].inode = status.st_ino;
+	pool.slots[line.slot].sock = line.sock;
 	give_back(line.slot);
 }
 
 void pool_cut(struct line line)
 {
+	if (line.slot >= 0)
+		pool.slots[line.slot].sock = -1;
 	fd_close_at(&line.sock);
 	give_back(line.slot);
 }

@@ -13,10 +13,10 @@ struct line {
 	int slot; /* -1: not from the pool */
 };
 
-/* Takes a connection that nobody uses; without one, sock is -1 and is to be set by the caller.
- * *ret_inherited is then -1, or a connection of the process that forked this one: owned by the
- * caller, for client_adopt only, as the two processes share it. */
-struct line pool_take(int *ret_inherited);
+/* Takes a connection that nobody uses. Without one, sock is -1 and is to be set by the caller;
+ * *ret_other is then -1, or a descriptor, owned by the caller, of a connection that another
+ * thread, or the process that forked this one, may be using: for client_adopt only. */
+struct line pool_take(int *ret_other);
 
 /* Keeps it for the next request. */
 void pool_put(struct line line);

@@ -60,7 +60,7 @@ static int emu_sem_open(const char *name, int oflag, mode_t mode, unsigned value
 {
 	OWN_FD file = -1;
 	struct name parsed;
-	int result = name_parse(NAME_SEMAPHORE, name, &parsed);
+	int result = emu_parse(NAME_SEMAPHORE, name, &parsed);
 
 	if (result == 0)
 		result = request_open(&parsed, oflag, mode, value, &file);

@@ -12,7 +12,7 @@
 static int emu_shm_open(const char *name, int oflag, mode_t mode)
 {
 	struct name parsed;
-	int result = name_parse(NAME_SEGMENT, name, &parsed);
+	int result = emu_parse(NAME_SEGMENT, name, &parsed);
 
 	/* "." and ".." are folders in /dev/shm, which glibc refuses so. */
 	if (result == 0 && !name_is_valid(parsed.bytes, parsed.length))

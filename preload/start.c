@@ -10,6 +10,7 @@
 #include <spawn.h>
 #include <stdbool.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/mman.h>
 #include <sys/wait.h>
 
@@ -21,8 +22,11 @@ extern char **environ;
 
 enum { STACK_SIZE = 64 << 10, PATHS_MAX = 3 };
 
+/* Mapped, not on the stack: that may be a small one, of a thread of the program's. */
 struct launch {
+	char stack[STACK_SIZE]; /* the child's */
 	struct text paths[PATHS_MAX]; /* where shmfs may be */
+	struct text folder;     /* --dir=PATH */
 	char *const *argv;
 	char *const *env;
 	posix_spawn_file_actions_t actions;
@@ -46,22 +50,25 @@ static void find_daemon(const struct text *library, struct text ret_paths[static
 	}
 }
 
-/* Without LD_PRELOAD: the daemon must not be its own client. Returns how many; `room` NULL only
- * counts. */
-static size_t copy_environment(char **room)
+static size_t count_environment(void)
 {
 	size_t count = 0;
 
-	for (char **at = environ; at && *at; at++) {
-		if (strncmp(*at, "LD_PRELOAD=", strlen("LD_PRELOAD=")) == 0)
-			continue;
-		if (room)
-			room[count] = *at;
+	while (environ && environ[count])
 		count++;
-	}
-	if (room)
-		room[count] = NULL;
 	return count;
+}
+
+/* Without LD_PRELOAD: the daemon must not be its own client. At most `room` of them: another thread
+ * may be adding some. */
+static void copy_environment(char **ret_copy, size_t room)
+{
+	size_t count = 0;
+
+	for (char **at = environ; at && *at && count < room; at++)
+		if (strncmp(*at, "LD_PRELOAD=", strlen("LD_PRELOAD=")) != 0)
+			ret_copy[count++] = *at;
+	ret_copy[count] = NULL;
 }
 
 static int spawn_and_vanish(void *argument)
@@ -78,24 +85,20 @@ static int spawn_and_vanish(void *argument)
 
 static int clone_and_spawn(struct launch *launch)
 {
-	char *stack = sys_mmap(STACK_SIZE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1);
 	const uint64_t all = UINT64_MAX;
 	uint64_t before;
 	int error = errno;
 	pid_t child;
 
-	if (sys_is_error(stack))
-		return -ENOMEM;
 	/* No handler of the program's may run in the child, on the program's memory. */
 	sys_sigmask(SIG_SETMASK, &all, &before);
-	child = clone(spawn_and_vanish, stack + STACK_SIZE, CLONE_VM | CLONE_VFORK, launch);
+	child = clone(spawn_and_vanish, launch->stack + STACK_SIZE, CLONE_VM | CLONE_VFORK, launch);
 	if (child > 0)
 		sys_call(SYS_wait4, child, 0, __WCLONE, 0, 0, 0);
 	else
 		launch->result = errno;
 	sys_sigmask(SIG_SETMASK, &before, NULL);
 	errno = error;
-	sys_munmap(stack, STACK_SIZE);
 	return -launch->result;
 }
 
@@ -139,33 +142,45 @@ static int prepare(struct launch *launch, int output)
 	return -result;
 }
 
-static int launch_daemon(const char *path, int output)
+static int launch_daemon(struct launch *launch, const char *path, int output)
 {
-	static const char prefix[] = "--dir=";
-	struct launch launch = {.result = 0};
-	struct text folder = TEXT_NULL;
 	char *argv[] = {(char[]){"shmfs"}, (char[]){"--no-mount"}, (char[]){"--foreground"},
 	                (char[]){"--wait"}, (char[]){"--idle-exit=" START_IDLE_EXIT_TEXT},
-	                (char[]){"--ready-fd=2"}, folder.bytes, NULL};
-	size_t size = (copy_environment(NULL) + 1) * sizeof(char *);
-	char **env = sys_mmap(size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1);
+	                (char[]){"--ready-fd=2"}, launch->folder.bytes, NULL};
 	int result;
 
-	if (sys_is_error(env))
+	text_string(&launch->folder, "--dir=");
+	text_string(&launch->folder, path);
+	find_daemon(&boot_config()->library, launch->paths);
+	launch->argv = argv;
+	result = launch->folder.cut ? -ENAMETOOLONG : prepare(launch, output);
+	if (result < 0)
+		return result;
+	result = clone_and_spawn(launch);
+	posix_spawn_file_actions_destroy(&launch->actions);
+	posix_spawnattr_destroy(&launch->attributes);
+	return result;
+}
+
+static void *map_memory(size_t size)
+{
+	return sys_mmap(size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1);
+}
+
+static int launch_with_memory(const char *path, int output)
+{
+	size_t count = count_environment();
+	size_t size = sizeof(struct launch) + (count + 1) * sizeof(char *);
+	struct launch *launch = map_memory(size);
+	char **env = (char **)(launch + 1);
+	int result;
+
+	if (sys_is_error(launch))
 		return -ENOMEM;
-	copy_environment(env);
-	text_string(&folder, prefix);
-	text_string(&folder, path);
-	find_daemon(&boot_config()->library, launch.paths);
-	launch.argv = argv;
-	launch.env = env;
-	result = folder.cut ? -ENAMETOOLONG : prepare(&launch, output);
-	if (result == 0) {
-		result = clone_and_spawn(&launch);
-		posix_spawn_file_actions_destroy(&launch.actions);
-		posix_spawnattr_destroy(&launch.attributes);
-	}
-	sys_munmap(env, size);
+	copy_environment(env, count);
+	launch->env = env;
+	result = launch_daemon(launch, path, output);
+	sys_munmap(launch, size);
 	return result;
 }
 
@@ -189,14 +204,15 @@ static int await_daemon(int output, struct text *ret_words)
 	if (size > 0 && words[0] == 1)
 		return 0;
 	/* Its line, without the line's end. */
-	if (size > 1)
+	if (size > 1) {
+		text_string(ret_words, ": ");
 		text_bytes(ret_words, words, (size_t)size - 1);
+	}
 	return -ENOSYS;
 }
 
-static int start(const char *path)
+static int start(const char *path, struct text *ret_why)
 {
-	struct text line = TEXT_NULL;
 	int ends[2];
 	int result = (int)sys_call(SYS_pipe2, (long)ends, O_CLOEXEC, 0, 0, 0, 0);
 
@@ -206,42 +222,44 @@ static int start(const char *path)
 	OWN_FD reading = ends[0];
 	OWN_FD writing = ends[1];
 
-	text_string(&line, "cannot start shmfs beside ");
-	text_string(&line, boot_config()->library.bytes);
-	result = launch_daemon(path, writing);
+	text_string(ret_why, "cannot start shmfs beside ");
+	text_string(ret_why, boot_config()->library.bytes);
+	result = launch_with_memory(path, writing);
 	fd_close_at(&writing);
-	if (result == 0) {
-		text_string(&line, ": ");
-		result = await_daemon(reading, &line);
-	}
-	if (result < 0)
-		boot_log_error(line, -result);
+	if (result == 0)
+		result = await_daemon(reading, ret_why);
 	/* A daemon that is not there is a call that is not there. */
 	return result == -ENOENT ? -ENOSYS : result;
 }
 
-int start_and_connect(const char *path, uid_t uid)
+/* With the folder open, its lock held, and nobody listening. */
+static int start_locked(int folder, const char *path, uid_t uid, struct text *ret_why)
+{
+	/* Another may have started one while we waited for the lock. */
+	int result = place_connect(folder, path, uid);
+
+	if (result != -ENOENT && result != -ECONNREFUSED)
+		return result;
+	result = start(path, ret_why);
+	return result < 0 ? result : place_connect(folder, path, uid);
+}
+
+int start_and_connect(const char *path, uid_t uid, struct text *ret_why)
 {
 	OWN_FD folder = place_make(path, uid);
 	OWN_FD lock = -1;
-	int result = folder;
 
-	if (folder >= 0) {
+	if (folder >= 0)
 		lock = place_lock(folder, PLACE_START_LOCK, true);
-		result = lock;
-	}
-	if (result < 0) {
-		struct text line = TEXT_NULL;
+	if (folder >= 0 && lock >= 0) {
+		int result = start_locked(folder, path, uid, ret_why);
 
-		text_string(&line, "cannot start a daemon in ");
-		text_string(&line, path);
-		boot_log_error(line, -result);
-		return result == -ENOENT ? -ENOSYS : result;
-	}
-	/* Another may have started one while we waited for the lock. */
-	result = place_connect(folder, path, uid);
-	if (result != -ENOENT && result != -ECONNREFUSED)
+		/* Closing is not enough: a child that another thread forked meanwhile has it too.
+		 */
+		sys_flock(lock, LOCK_UN);
 		return result;
-	result = start(path);
-	return result < 0 ? result : place_connect(folder, path, uid);
+	}
+	text_string(ret_why, "cannot start a daemon in ");
+	text_string(ret_why, path);
+	return folder < 0 ? folder : lock;
 }

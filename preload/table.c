@@ -5,6 +5,7 @@
 #include "preload/table.h"
 
 #include <pthread.h>
+#include <signal.h>
 #include <stdbool.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -45,6 +46,24 @@ static void after_fork_child(void)
 __attribute__((constructor)) static void watch_forks(void)
 {
 	pthread_atfork(before_fork, after_fork_parent, after_fork_child);
+}
+
+/* With all signals blocked: a handler may fork, and then waits for the lock that its own thread
+ * has. Returns the mask to go back to. */
+static uint64_t take_lock(void)
+{
+	const uint64_t all = UINT64_MAX;
+	uint64_t before;
+
+	sys_sigmask(SIG_SETMASK, &all, &before);
+	pthread_mutex_lock(&lock);
+	return before;
+}
+
+static void leave_lock(uint64_t before)
+{
+	pthread_mutex_unlock(&lock);
+	sys_sigmask(SIG_SETMASK, &before, NULL);
 }
 
 static struct semaphore *find_file(const struct stat *status)
@@ -128,13 +147,14 @@ static int open_locked(int fd, const struct stat *status, sem_t **ret_sem)
 int table_open(int fd, sem_t **ret_sem)
 {
 	struct stat status;
+	uint64_t before;
 	int result = sys_fstat(fd, &status);
 
 	if (result < 0)
 		return result;
-	pthread_mutex_lock(&lock);
+	before = take_lock();
 	result = open_locked(fd, &status, ret_sem);
-	pthread_mutex_unlock(&lock);
+	leave_lock(before);
 	return result;
 }
 
@@ -153,10 +173,9 @@ static int close_locked(const sem_t *sem)
 
 int table_close(sem_t *sem)
 {
-	int result;
+	uint64_t before = take_lock();
+	int result = close_locked(sem);
 
-	pthread_mutex_lock(&lock);
-	result = close_locked(sem);
-	pthread_mutex_unlock(&lock);
+	leave_lock(before);
 	return result;
 }

@@ -23,7 +23,7 @@ static struct text begin(const char *call)
 static void quote(struct text *line, const char *name)
 {
 	text_string(line, "\"");
-	text_string(line, name);
+	text_printable(line, name);
 	text_string(line, "\"");
 }
 
