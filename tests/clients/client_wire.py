@@ -1,0 +1,51 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""Asks a daemon what it holds: the STATUS and LIST of base/wire.h."""
+
+import os
+import socket
+import struct
+from collections import namedtuple
+
+MAGIC, VERSION = 0x756d6873, 1
+LIST, STATUS = 3, 4
+REQUEST = struct.Struct("=IHHIIQQHHI64s256s")
+REPLY = struct.Struct("=IHHiIQ5Q")
+ENTRY = struct.Struct("=QQQIIIIQ64s256s")
+LIST_MAX = 16
+
+Status = namedtuple("Status", "requests connections names inodes pid")
+
+
+class Daemon:
+    """A connection to the daemon that serves a folder."""
+
+    def __init__(self, folder):
+        self.sock = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        self.sock.settimeout(30)
+        self.sock.connect(os.path.join(folder, "socket"))
+        self.asked = 0
+
+    def ask(self, op, cursor=0):
+        self.sock.send(REQUEST.pack(MAGIC, VERSION, op, 0, 0, cursor, 0, 0, 0, 0, b"", b""))
+        self.asked += 1
+        answer = self.sock.recv(REPLY.size + LIST_MAX * ENTRY.size)
+        reply = REPLY.unpack_from(answer)
+        assert reply[:3] == (MAGIC, VERSION, op) and reply[3] >= 0, reply
+        return reply, answer[REPLY.size:]
+
+    def status(self):
+        return Status(*self.ask(STATUS)[0][6:])
+
+    def list(self):
+        """Returns the sizes of all files, by name."""
+        sizes, cursor = {}, 0
+        while True:
+            reply, rest = self.ask(LIST, cursor)
+            if reply[3] == 0:
+                return sizes
+            for entry in ENTRY.iter_unpack(rest[:reply[3] * ENTRY.size]):
+                cursor = entry[0]
+                sizes[os.fsdecode(entry[9].rstrip(b"\0"))] = entry[2]
+
+    def close(self):
+        self.sock.close()

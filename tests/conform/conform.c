@@ -1,0 +1,193 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* After the probe a witness is run in its world, which leaves a segment and a semaphore: they must
+ * be in our store, and natively nothing may have touched the library. After, so that in the
+ * embedded world the probe's first call is the one that starts the daemon. */
+#include "tests/conform/conform.h"
+
+#include <linux/magic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/vfs.h>
+#include <unistd.h>
+
+#include "tests/conform/compare.h"
+
+enum { WITNESS_SIZE = 4097 };
+
+static const char *const witness[] = {"witness", NULL};
+
+static void expect_text(struct world *world, const char *text, const char *wanted,
+                        const char *what)
+{
+	if (!text || !strstr(text, wanted))
+		world_problem(world, "%s: no \"%s\" in: %s", what, wanted,
+		              text ? text : "(nothing)");
+}
+
+static void check_trace(struct world *world)
+{
+	char *trace = world_read(world, "trace");
+
+	if (world->kind == WORLD_NATIVE) {
+		if (!trace || trace[0])
+			world_problem(world, "the library is in the native world: %.100s", trace);
+	} else {
+		expect_text(world, trace, ": shm_open(\"/witness\", ", "trace");
+		expect_text(world, trace, ": sem_open(\"/witness\", ", "trace");
+	}
+	free(trace);
+}
+
+/* Was our daemon asked, and did all that was opened come back? */
+static void check_state(struct world *world, const struct daemon_state *before)
+{
+	struct daemon_state after;
+
+	if (!world_daemon_state(world, &after))
+		return;
+	/* Asking that took one request, at least. */
+	if (after.status.requests < before->status.requests + 2)
+		world_problem(world, "the daemon was asked nothing");
+	if (after.descriptors != before->descriptors)
+		world_problem(world, "the daemon's descriptors: %d before, %d after",
+		              before->descriptors, after.descriptors);
+}
+
+static void check_names(struct world *world, const char *expected, uint64_t inodes)
+{
+	struct daemon_state state;
+	char *names = world_names(world);
+
+	if (world_daemon_state(world, &state) &&
+	    (!names || strcmp(names, expected) != 0 || state.status.inodes != inodes))
+		world_problem(world, "the store has %lu files, and the names \"%s\", not \"%s\"",
+		              (unsigned long)state.status.inodes, names ? names : "", expected);
+	free(names);
+}
+
+static void check_mount(struct world *world)
+{
+	char mount[128], file[256];
+	struct stat status = {.st_size = -1};
+	struct statfs system_of = {.f_type = 0};
+
+	snprintf(mount, sizeof mount, "/proc/%d/root%s/mnt", world->daemon, world->folder);
+	snprintf(file, sizeof file, "%s/witness", mount);
+	if (statfs(mount, &system_of) < 0 || system_of.f_type != FUSE_SUPER_MAGIC)
+		world_problem(world, "the store is not mounted");
+	else if (stat(file, &status) < 0 || status.st_size != WITNESS_SIZE ||
+	         (status.st_mode & 07777) != 0600)
+		world_problem(world, "the mount does not show the segment: mode %o, size %ld",
+		              status.st_mode, (long)status.st_size);
+}
+
+static void check_leftovers(struct world *world, const struct run *run)
+{
+	if (world->kind == WORLD_SOCKET) {
+		expect_text(world, run->errors, "witness", "shmemu run's report");
+		expect_text(world, run->errors, "4097", "shmemu run's report");
+	} else if (world->kind != WORLD_NATIVE) {
+		check_names(world, "witness sem.witness ", 2);
+	}
+	if (world->kind == WORLD_MOUNT)
+		check_mount(world);
+}
+
+/* Was this the world that was meant? */
+static void check_road(struct world *world)
+{
+	struct run run;
+	char expected[64];
+
+	world_run(world, witness, &run);
+	snprintf(expected, sizeof expected, "/dev/shm: %s\nuid %u\n",
+	         world->kind == WORLD_NATIVE ? "ok" : "ENOENT", world->uid);
+	if (run.status != EXIT_SUCCESS)
+		world_problem(world, "the witness ended with %d: %s%s", run.status,
+		              run.output ? run.output : "", run.errors ? run.errors : "");
+	expect_text(world, run.output, expected, "witness");
+	if (world->daemon == 0)
+		check_trace(world);
+	if (!world->problem[0])
+		check_leftovers(world, &run);
+	run_deinit(&run);
+}
+
+/* Runs the probe, and proves the world. */
+static void run_proved(struct world *world, const char *const *argv, struct run *ret_run)
+{
+	struct daemon_state before;
+	bool is_known = world->daemon > 0 && world_daemon_state(world, &before);
+
+	world_run(world, argv, ret_run);
+	if (ret_run->status != EXIT_SUCCESS)
+		return;
+	if (ret_run->errors && ret_run->errors[0])
+		world_problem(world, "on standard error: %s", ret_run->errors);
+	if (world->kind == WORLD_EMBEDDED || world->daemon > 0)
+		check_names(world, "", 0);
+	if (is_known)
+		check_state(world, &before);
+	check_road(world);
+}
+
+/* The lines that a probe itself calls wrong; or all, if it ended otherwise. */
+static const char *complaint(const struct run *run)
+{
+	const char *line = run->output ? strstr(run->output, "MUST HOLD") : NULL;
+
+	return line ? line : run->output ? run->output : "";
+}
+
+static void run_in(enum world_kind kind, uid_t uid, const char *const *argv, struct run *ret_run)
+{
+	struct world world;
+
+	world_begin(&world, kind, uid);
+	run_proved(&world, argv, ret_run);
+	world_end(&world);
+	if (ret_run->status == WORLD_SKIP)
+		cr_skip_test("%s: %s", argv[0], ret_run->output + strlen("SKIP: "));
+	cr_assert_eq(world.problem[0], '\0', "%s", world.problem);
+	cr_assert_eq(ret_run->status, EXIT_SUCCESS, "%s ended with %d: %.500s", argv[0],
+	             ret_run->status, complaint(ret_run));
+}
+
+/* Returns whom to run as: an ordinary user's tests are run by one as himself. */
+static uid_t prepare(enum world_kind kind, uid_t uid, const char *const *argv)
+{
+	const char *obstacle;
+
+	if (geteuid() != 0 && uid == WORLD_NOBODY)
+		uid = geteuid();
+	obstacle = world_obstacle(kind, uid);
+	if (obstacle)
+		cr_skip_test("%s: %s", argv[0], obstacle);
+	return uid;
+}
+
+void hold(enum world_kind kind, uid_t uid, const char *const *argv)
+{
+	struct run run;
+
+	uid = prepare(kind, uid, argv);
+	run_in(kind, uid, argv, &run);
+	run_deinit(&run);
+}
+
+void conform(enum world_kind kind, uid_t uid, const char *const *argv)
+{
+	struct run native, here;
+	char report[2048];
+	int different;
+
+	uid = prepare(kind, uid, argv);
+	run_in(WORLD_NATIVE, uid, argv, &native);
+	run_in(kind, uid, argv, &here);
+	different = compare_lines(native.output, here.output, report, sizeof report);
+	cr_assert_eq(different, 0, "%d lines differ: %s", different, report);
+	run_deinit(&native);
+	run_deinit(&here);
+}

@@ -1,0 +1,43 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* A probe must say the same in each world as in the native one, and the world must have been the
+ * one that was meant. */
+#ifndef SHMEMU_TESTS_CONFORM_H
+#define SHMEMU_TESTS_CONFORM_H
+
+#include <criterion/criterion.h>
+
+#include "tests/world.h"
+
+/* Each skips, passes or fails the running test. */
+void conform(enum world_kind kind, uid_t uid, const char *const *argv);
+/* Without a comparison, for what is natively broken. */
+void hold(enum world_kind kind, uid_t uid, const char *const *argv);
+
+/* `words`: the probe and its arguments, as a list of strings. An ordinary user's tests run as
+ * nobody where root runs them. */
+#define PROBE_IN(world, judge, kind, uid, test, ...)                                               \
+	Test(world, test)                                                                          \
+	{                                                                                          \
+		judge(kind, uid, (const char *const[]){__VA_ARGS__, NULL});                        \
+	}
+
+#define IN_NATIVE_WORLDS(judge, test, ...)                                                         \
+	PROBE_IN(native_user, judge, WORLD_NATIVE, WORLD_NOBODY, test, __VA_ARGS__)                \
+	PROBE_IN(native_root, judge, WORLD_NATIVE, 0, test, __VA_ARGS__)
+
+#define IN_SERVED_WORLDS(judge, test, ...)                                                         \
+	PROBE_IN(socket_user, judge, WORLD_SOCKET, WORLD_NOBODY, test, __VA_ARGS__)                \
+	PROBE_IN(socket_root, judge, WORLD_SOCKET, 0, test, __VA_ARGS__)                           \
+	PROBE_IN(memfd_user, judge, WORLD_MEMFD, WORLD_NOBODY, test, __VA_ARGS__)                  \
+	PROBE_IN(mount_root, judge, WORLD_MOUNT, 0, test, __VA_ARGS__)
+
+#define IN_EMBEDDED_WORLDS(judge, test, ...)                                                       \
+	PROBE_IN(embedded_user, judge, WORLD_EMBEDDED, WORLD_NOBODY, test, __VA_ARGS__)            \
+	PROBE_IN(embedded_root, judge, WORLD_EMBEDDED, 0, test, __VA_ARGS__)
+
+#define CONFORM(test, ...)                                                                         \
+	IN_NATIVE_WORLDS(conform, test, __VA_ARGS__)                                               \
+	IN_SERVED_WORLDS(conform, test, __VA_ARGS__)                                               \
+	IN_EMBEDDED_WORLDS(conform, test, __VA_ARGS__)
+
+#endif

@@ -1,0 +1,8 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Owners and modes, and programs that become another user. */
+#include "tests/conform/conform.h"
+
+CONFORM(perms, "perms")
+CONFORM(setuid, "setuid")
+IN_NATIVE_WORLDS(conform, setuid_exec, "setuid", "exec")
+IN_SERVED_WORLDS(conform, setuid_exec, "setuid", "exec")

@@ -1,0 +1,6 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* sem_open, sem_close and sem_unlink. */
+#include "tests/conform/conform.h"
+
+CONFORM(sem, "sem")
+CONFORM(race, "race")

@@ -1,0 +1,27 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "tests/find.h"
+
+#include <glob.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+const char *find_tool(const char *name)
+{
+	char *path;
+
+	return asprintf(&path, "%s/bin/%s", getenv("SHMEMU_PREFIX"), name) < 0 ? name : path;
+}
+
+bool find_library(char *ret_path, size_t size)
+{
+	char pattern[512];
+	glob_t found;
+	bool is_found;
+
+	snprintf(pattern, sizeof pattern, "%s/lib*{/,/*/}libshmemu.so", getenv("SHMEMU_PREFIX"));
+	is_found = glob(pattern, GLOB_BRACE, NULL, &found) == 0;
+	if (is_found)
+		snprintf(ret_path, size, "%s", found.gl_pathv[0]);
+	globfree(&found);
+	return is_found;
+}

@@ -1,0 +1,181 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* The connections' pool, from threads and over forks, and the table of semaphores. */
+#include <criterion/criterion.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <sys/mman.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "preload/pool.h"
+#include "preload/table.h"
+
+static int new_socket(void)
+{
+	int sock = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
+
+	cr_assert_geq(sock, 0);
+	return sock;
+}
+
+static struct line take(void)
+{
+	int other;
+	struct line line = pool_take(&other);
+
+	close(other);
+	return line;
+}
+
+Test(pool, a_kept_connection_is_found_again)
+{
+	struct line line = take();
+	int sock = new_socket();
+
+	cr_assert_eq(line.sock, -1);
+	line.sock = sock;
+	pool_put(line);
+	cr_assert_eq(take().sock, sock);
+}
+
+Test(pool, a_closed_connection_is_not_used)
+{
+	struct line line = take();
+
+	line.sock = new_socket();
+	pool_put(line);
+	close(line.sock);
+	cr_assert_eq(take().sock, -1);
+}
+
+/* The program closed our number and has its own socket there: it must be neither used nor closed.
+ */
+Test(pool, another_socket_under_its_number_is_left_alone)
+{
+	struct line line = take();
+	int foreign = new_socket();
+
+	line.sock = new_socket();
+	pool_put(line);
+	cr_assert_eq(dup2(foreign, line.sock), line.sock);
+	cr_assert_eq(take().sock, -1);
+	cr_assert_geq(fcntl(line.sock, F_GETFD), 0, "still open");
+}
+
+Test(pool, more_users_than_places)
+{
+	for (int i = 0; i < POOL_SIZE; i++)
+		cr_assert_eq(take().slot, i);
+	cr_assert_eq(take().slot, -1);
+}
+
+Test(pool, a_child_gets_its_parents_connection_to_ask_for_its_own)
+{
+	struct line line = take();
+	int status;
+
+	line.sock = new_socket();
+	pool_put(line);
+	if (fork() == 0) {
+		int other;
+		struct line mine = pool_take(&other);
+
+		_exit(mine.sock == -1 && other == line.sock ? 0 : 1);
+	}
+	wait(&status);
+	cr_assert_eq(status, 0);
+	cr_assert_eq(take().sock, line.sock, "the parent keeps it");
+}
+
+/* In the child the place is in use by a thread that is not there. */
+Test(pool, a_place_in_use_at_the_fork_is_free_in_the_child)
+{
+	int status;
+
+	take();
+	if (fork() == 0)
+		_exit(take().slot == 0 ? 0 : 1);
+	wait(&status);
+	cr_assert_eq(status, 0);
+}
+
+enum { THREADS = 8, ROUNDS = 20000 };
+static atomic_int users[POOL_SIZE];
+static atomic_int clashes;
+
+static void *use(void *unused)
+{
+	for (int i = 0; i < ROUNDS; i++) {
+		int other;
+		struct line line = pool_take(&other);
+
+		if (line.slot >= 0 && atomic_fetch_add(&users[line.slot], 1) != 0)
+			clashes++;
+		if (line.sock < 0)
+			line.sock = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
+		if (line.slot >= 0)
+			atomic_fetch_sub(&users[line.slot], 1);
+		pool_put(line);
+	}
+	return unused;
+}
+
+Test(pool, one_user_at_a_time, .timeout = 120)
+{
+	pthread_t threads[THREADS];
+
+	for (int i = 0; i < THREADS; i++)
+		pthread_create(&threads[i], NULL, use, NULL);
+	for (int i = 0; i < THREADS; i++)
+		pthread_join(threads[i], NULL);
+	cr_assert_eq(clashes, 0);
+}
+
+static int semaphore_file(void)
+{
+	int fd = memfd_create("sem", MFD_CLOEXEC);
+
+	cr_assert_eq(ftruncate(fd, sizeof(sem_t)), 0);
+	return fd;
+}
+
+Test(table, one_address_for_one_file_and_a_count_of_openings)
+{
+	int file = semaphore_file();
+	int other_file = semaphore_file();
+	sem_t *first;
+	sem_t *second;
+	sem_t *other;
+
+	cr_assert_eq(table_open(file, &first), 0);
+	cr_assert_eq(table_open(file, &second), 0);
+	cr_assert_eq(table_open(other_file, &other), 0);
+	cr_assert_eq(first, second);
+	cr_assert_neq(first, other);
+	cr_assert_eq(table_close(first), 0);
+	cr_assert_eq(sem_init(second, 1, 1), 0, "still mapped");
+	cr_assert_eq(table_close(second), 0);
+	cr_assert_eq(table_close(second), -EINVAL);
+	cr_assert_eq(table_close(NULL), -EINVAL);
+}
+
+Test(table, a_file_too_small_is_no_semaphore)
+{
+	int file = memfd_create("small", MFD_CLOEXEC);
+	sem_t *sem;
+
+	cr_assert_eq(table_open(file, &sem), -EINVAL);
+}
+
+Test(table, grows)
+{
+	sem_t *sems[300];
+
+	for (int i = 0; i < 300; i++)
+		cr_assert_eq(table_open(semaphore_file(), &sems[i]), 0);
+	for (int i = 0; i < 300; i++)
+		cr_assert_eq(table_close(sems[i]), 0);
+}
