@@ -12,11 +12,8 @@
 #include <errno.h>
 #include <stdlib.h>
 
-/* Out of memory is an error to report, not a reason to exit. */
-#define HASH_NONFATAL_OOM 1
-#include <uthash.h>
-
 #include "fuse/channel.h"
+#include "fuse/hash.h"
 #include "fuse/store.h"
 
 struct inode {

@@ -15,13 +15,10 @@
 #include <string.h>
 #include <unistd.h>
 
-/* Out of memory is an error to report, not a reason to exit. */
-#define HASH_NONFATAL_OOM 1
-#include <uthash.h>
-
 #include "base/name.h"
 #include "base/own.h"
 #include "fuse/anon.h"
+#include "fuse/hash.h"
 #include "fuse/journal.h"
 
 struct store_node {
