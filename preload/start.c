@@ -20,15 +20,15 @@
 
 extern char **environ;
 
-enum { STACK_SIZE = 64 << 10, PATHS_MAX = 3 };
+enum { STACK_SIZE = 64 << 10, PATHS_MAX = 3, ARGUMENTS_MAX = 8 };
 
 /* Mapped, not on the stack: that may be a small one, of a thread of the program's. */
 struct launch {
 	char stack[STACK_SIZE]; /* the child's */
 	struct text paths[PATHS_MAX]; /* where shmfs may be */
 	struct text folder;     /* --dir=PATH */
-	char *const *argv;
-	char *const *env;
+	char *argv[ARGUMENTS_MAX];
+	char **env;
 	posix_spawn_file_actions_t actions;
 	posix_spawnattr_t attributes;
 	int result; /* posix_spawn's: 0 or a positive errno */
@@ -144,15 +144,20 @@ static int prepare(struct launch *launch, int output)
 
 static int launch_daemon(struct launch *launch, const char *path, int output)
 {
-	char *argv[] = {(char[]){"shmfs"}, (char[]){"--no-mount"}, (char[]){"--foreground"},
-	                (char[]){"--wait"}, (char[]){"--idle-exit=" START_IDLE_EXIT_TEXT},
-	                (char[]){"--ready-fd=2"}, launch->folder.bytes, NULL};
+	static const char *const options[] = {
+		"shmfs", "--no-mount", "--foreground", "--wait", START_IDLE_EXIT, "--ready-fd=2",
+	};
+	enum { OPTIONS = sizeof options / sizeof options[0] };
 	int result;
+
+	_Static_assert(OPTIONS + 2 <= ARGUMENTS_MAX, "the folder and the end fit too");
+	for (int i = 0; i < OPTIONS; i++)
+		launch->argv[i] = (char *)(uintptr_t)options[i];
+	launch->argv[OPTIONS] = launch->folder.bytes;
 
 	text_string(&launch->folder, "--dir=");
 	text_string(&launch->folder, path);
 	find_daemon(&boot_config()->library, launch->paths);
-	launch->argv = argv;
 	result = launch->folder.cut ? -ENAMETOOLONG : prepare(launch, output);
 	if (result < 0)
 		return result;

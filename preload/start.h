@@ -8,7 +8,7 @@
 #include "base/text.h"
 
 enum { START_PATIENCE_SECONDS = 10 };
-#define START_IDLE_EXIT_TEXT "10" /* seconds */
+#define START_IDLE_EXIT "--idle-exit=10"
 
 /* Starts the shmfs that lies beside the library, to serve in the folder `path`, which is made if
  * it is not there, and connects. Of several processes that do this at once one starts it and the
