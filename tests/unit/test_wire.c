@@ -170,6 +170,29 @@ Test(fdpass, surplus_descriptors_are_closed)
 	}
 }
 
+/* A peer that handed us a socket and kept the other end of it can ask, there, for a pidfd with
+ * each of its messages (Linux 6.5). */
+Test(fdpass, a_pidfd_nobody_asked_for_is_closed)
+{
+	enum { PASSPIDFD = 76 }; /* SO_PASSPIDFD */
+	struct iovec part = {(char[]){"x"}, 1};
+	int pair[2];
+	int before;
+	int fd;
+	int on = 1;
+	char byte;
+	struct iovec room = {&byte, 1};
+
+	socket_pair(pair);
+	if (setsockopt(pair[1], SOL_SOCKET, PASSPIDFD, &on, sizeof on) < 0)
+		cr_skip_test("this kernel has no SO_PASSPIDFD");
+	before = lowest_free_fd();
+	cr_assert_eq(fdpass_send(pair[0], &part, 1, -1, NULL, 0), 0);
+	cr_assert_eq(fdpass_receive(pair[1], &room, 1, &fd, NULL, 0), 1);
+	cr_assert_eq(fd, -1);
+	cr_assert_eq(lowest_free_fd(), before);
+}
+
 Test(fdpass, a_message_too_large_is_refused)
 {
 	struct iovec part = {(char[]){"xx"}, 2};
