@@ -24,6 +24,7 @@ from client_wire import Daemon
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 EXAMPLE = os.path.join(HERE, "../../examples/share.py")
+CRITERION = os.environ.get("SHMEMU_CRITERION", "")
 ONE_LINE = ("from multiprocessing import shared_memory; "
             "sm = shared_memory.SharedMemory(create=True, size=1024); sm.close(); sm.unlink()")
 HELD = ("from multiprocessing import shared_memory; "
@@ -305,6 +306,25 @@ def storm_without(w):
     return PYTHON, w.install(os.path.join(HERE, "storm.py")), "3", "3"
 
 
+# A test of our own: Criterion's runner keeps its arenas in shared memory.
+
+def criterion_words(w):
+    return w.install(CRITERION), "--tap=-"
+
+
+def criterion(kind):
+    with world(kind) as w:
+        done = w.run(*criterion_words(w))
+        cases = re.findall(r"^(not ok|ok) - ", done.out, re.M)
+        equal((done.status, set(cases)), (0, {"ok"}), done)
+        if w.with_library:
+            # Unlinked as soon as made: to be seen in the trace only.
+            assert any(name.startswith("bxf_arena_") for name in done.traced), done
+            assert done.requests >= len(done.traced), done
+        check_empty(w)
+        return f"{len(cases)} cases ran, {len(done.traced)} arenas traced"
+
+
 expected = {}  # what was found natively
 
 IN_WORLDS = [
@@ -316,6 +336,7 @@ IN_WORLDS = [
     ("shmutils: its spawn example, as printed", shmutils_spawn),
     ("shmutils: its spawn example, mended", shmutils_spawn_mended),
     ("numpy: 1 GiB summed in another process", numpy_sum),
+    ("a Criterion test", criterion),
     (f"{PROCESSES} processes, {SEGMENTS} segments each", storm),
 ]
 WITHOUT = [
@@ -327,15 +348,17 @@ WITHOUT = [
     ("shmutils: its spawn example, mended", lambda w: shmutils_spawn_words(w)[:3]
      + shmutils_spawn_words(w)[4:], "FileNotFoundError"),
     ("numpy: 1 GiB", numpy_words, "FileNotFoundError.*psm_"),
+    ("a Criterion test", criterion_words, ""),
     ("processes with segments", storm_without, "FileNotFoundError"),
 ]
 
 
 def main():
-    for path in (SHMEMU, VENV_PYTHON):
+    for path in (SHMEMU, VENV_PYTHON, CRITERION):
         if not os.access(path, os.X_OK):
             sys.exit("SHMEMU_PREFIX must be where shmemu is installed, SHMEMU_VENV what "
-                     f"scripts/venv made: there is no {path}")
+                     "scripts/venv made, SHMEMU_CRITERION a Criterion test: "
+                     f"there is no '{path}'")
     private()
     for name in ("LD_PRELOAD", "SHMEMU_DIR", "SHMEMU_LOG", "PYTHONPATH", "PYTHONHOME"):
         os.environ.pop(name, None)
