@@ -89,7 +89,6 @@ static void connection_free(struct connection *connection)
 	fd_close_at(&connection->source.fd);
 	free(connection);
 	door->connection_count--;
-	resume_accepting(door);
 	rearm_idle(door);
 }
 
@@ -308,7 +307,7 @@ static int serve(struct loop_source *source, uint32_t events)
 		connection_free(connection);
 	fd_close_at(&call.passed);
 	fd_close_at(&call.fd);
-	/* A segment that went has left a free number too. */
+	/* A connection that ended has left a free number, and so has a segment that went. */
 	resume_accepting(door);
 	return 0;
 }

@@ -51,11 +51,6 @@ int loop_add(struct loop *loop, struct loop_source *source, uint32_t events)
 	return control(loop, EPOLL_CTL_ADD, source, events);
 }
 
-int loop_modify(struct loop *loop, struct loop_source *source, uint32_t events)
-{
-	return control(loop, EPOLL_CTL_MOD, source, events);
-}
-
 void loop_remove(struct loop *loop, struct loop_source *source)
 {
 	control(loop, EPOLL_CTL_DEL, source, 0);

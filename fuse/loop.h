@@ -20,9 +20,8 @@ struct loop_source {
 int loop_new(struct loop **ret_loop);
 struct loop *loop_free(struct loop *loop); /* accepts and returns NULL */
 
-/* `events` as for epoll_ctl, level-triggered. Return 0 or -errno. */
+/* `events` as for epoll_ctl, level-triggered. Returns 0 or -errno. */
 int loop_add(struct loop *loop, struct loop_source *source, uint32_t events);
-int loop_modify(struct loop *loop, struct loop_source *source, uint32_t events);
 void loop_remove(struct loop *loop, struct loop_source *source);
 
 /* Runs until loop_stop or a handler's failure; returns 0 or that -errno. */

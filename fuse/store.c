@@ -73,10 +73,10 @@ static struct store_node *node_new(struct store *store, uint64_t ino, size_t rec
 	return node;
 }
 
-/* Out of the index and the journal, its file with it. */
+/* Out of the index and the journal, its file with it. The source has forgotten it with its last
+ * name. */
 static void node_free(struct store *store, struct store_node *node)
 {
-	anon_forget(store->anon, node->ino);
 	journal_drop_inode(&store->journal, node->record);
 	HASH_DEL(store->nodes, node);
 	fd_close_at(&node->file);
@@ -242,9 +242,12 @@ void store_restore_end(struct store *store)
 	HASH_ITER(hh, store->entries, entry, next_entry)
 		if (entry->node->file < 0)
 			store_unlink(store, entry->name);
-	HASH_ITER(hh, store->nodes, node, next_node)
-		if (!node->links)
+	HASH_ITER(hh, store->nodes, node, next_node) {
+		if (!node->links) {
+			anon_forget(store->anon, node->ino);
 			node_free(store, node);
+		}
+	}
 }
 
 uint64_t store_names(const struct store *store)

@@ -78,9 +78,9 @@ static int move_up(int sock)
 	return moved;
 }
 
-/* A forked child asks its parent's daemon, which it may no longer be able to reach by path: it
- * may have another uid, root or mount namespace by now, and it must go on seeing the names that
- * its parent sees. */
+/* A process, and a child that it forks, goes on with the daemon that it has, which it may no longer
+ * be able to reach by path: it may have another uid, root or mount namespace by now, and must go on
+ * seeing the same names. */
 static int connect_anew(int other, struct text *ret_why)
 {
 	OWN_FD known = other;
