@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "base/client.h"
 
+#include <stdbool.h>
 #include <string.h>
 #include <time.h>
 
@@ -42,44 +43,99 @@ static int wait_readable(int sock)
 	return result ? 0 : -ETIMEDOUT;
 }
 
-static int receive_answer(int sock, enum wire_op op, struct client_answer *ret_answer)
+enum { STALE = 1 };
+
+static bool is_stale(const struct wire_request *request, const struct wire_reply *reply)
+{
+	return reply->header.magic == WIRE_MAGIC &&
+	       reply->header.version == request->header.version && reply->header.op &&
+	       reply->serial != request->serial;
+}
+
+static int check_answer(const struct wire_request *request, ssize_t size,
+                        const struct client_answer *answer)
+{
+	enum wire_op op = request->header.op;
+	int result = wire_check_reply(&answer->reply, (size_t)size, &request->header);
+
+	/* A file comes with a successful open, and with nothing else. */
+	if (result == 0 && (answer->fd >= 0) != (op == WIRE_OPEN && answer->reply.result >= 0))
+		return -EPROTO;
+	return result;
+}
+
+static int receive_answer(int sock, const struct wire_request *request,
+                          struct client_answer *ret_answer)
 {
 	const struct iovec parts[] = {
 		{&ret_answer->reply, sizeof ret_answer->reply},
 		{ret_answer->entries, WIRE_LIST_MAX * sizeof *ret_answer->entries},
 	};
-	size_t count = op == WIRE_LIST ? 2 : 1;
+	size_t count = request->header.op == WIRE_LIST ? 2 : 1;
 	ssize_t size = fdpass_receive(sock, parts, count, &ret_answer->fd, NULL, 0);
-	int result;
+	bool whole = size >= (ssize_t)sizeof ret_answer->reply || size == -EMSGSIZE ||
+	             size == -EMFILE;
+	int result = (int)size;
 
 	if (size == 0)
 		return -ECONNRESET;
 	/* Too long for this version's: another version's, by its header, or nonsense. */
 	if (size == -EMSGSIZE)
 		size = sizeof ret_answer->reply.header;
-	if (size < 0)
-		return (int)size;
-	result = wire_check_reply(&ret_answer->reply, (size_t)size, op);
-	/* A file comes with a successful open, and with nothing else. */
-	if (result == 0 &&
-	    (ret_answer->fd >= 0) != (op == WIRE_OPEN && ret_answer->reply.result >= 0))
-		result = -EPROTO;
-	if (result < 0)
+	if (whole && is_stale(request, &ret_answer->reply))
+		result = STALE;
+	else if (size > 0)
+		result = check_answer(request, size, ret_answer);
+	if (result)
 		fd_close_at(&ret_answer->fd);
 	return result;
 }
 
-int client_ask(int sock, const struct wire_request *request, struct client_answer *ret_answer)
+/* A daemon that was killed while it answered, and goes on, may answer twice: what has another
+ * serial is an answer to the request before, and was read already. */
+static int await_answer(int sock, const struct wire_request *request,
+                        struct client_answer *ret_answer)
 {
 	int result;
 
-	memset(&ret_answer->reply, 0, sizeof ret_answer->reply);
-	ret_answer->fd = -1;
-	result = send_request(sock, request, -1);
-	if (result == 0)
+	do {
 		result = wait_readable(sock);
-	if (result == 0)
-		result = receive_answer(sock, request->header.op, ret_answer);
+		if (result < 0)
+			return result;
+		ret_answer->fd = -1;
+		memset(&ret_answer->reply, 0, sizeof ret_answer->reply);
+		result = receive_answer(sock, request, ret_answer);
+	} while (result == STALE);
+	return result;
+}
+
+static uint64_t make_serial(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (uint64_t)now.tv_sec * 1000000000U + (uint64_t)now.tv_nsec;
+}
+
+static int ask_in(int sock, struct wire_request *request, struct client_answer *ret_answer)
+{
+	int result;
+
+	ret_answer->fd = -1;
+	request->serial = make_serial();
+	result = send_request(sock, request, -1);
+	return result < 0 ? result : await_answer(sock, request, ret_answer);
+}
+
+int client_ask(int sock, struct wire_request *request, struct client_answer *ret_answer)
+{
+	int result = ask_in(sock, request, ret_answer);
+	unsigned theirs = ret_answer->reply.header.version;
+
+	if (result == -EPROTONOSUPPORT && theirs < WIRE_VERSION && wire_speaks(theirs)) {
+		request->header.version = (uint16_t)theirs;
+		result = ask_in(sock, request, ret_answer);
+	}
 	return result;
 }
 

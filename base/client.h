@@ -13,14 +13,15 @@ struct client_answer {
 	int fd;                     /* OPEN: owned by the caller; else -1 */
 };
 
-/* Asks over a connected socket and waits for the answer, through signals, for
- * CLIENT_PATIENCE_SECONDS at most. Returns 0 when an answer came (what it says is in
- * reply.result, and an fd in it is the caller's), or -errno when none did: -ECONNRESET when the
- * daemon is gone, -ETIMEDOUT, -EPROTONOSUPPORT (the daemon speaks another version:
- * ret_answer->reply.header tells which), -EPROTO, or -EMFILE when the answer's descriptor found
- * no free number (reply is filled in: what was asked took effect). After any of these but -EMFILE
- * the socket is out of step and must be closed. */
-int client_ask(int sock, const struct wire_request *request, struct client_answer *ret_answer);
+/* Asks over a connected socket, in an older version if that is what the daemon speaks, and waits
+ * for the answer, through signals, for CLIENT_PATIENCE_SECONDS at most. Returns 0 when an answer
+ * came (what it says is in reply.result, and an fd in it is the caller's; the request's serial is
+ * set here), or -errno when none did: -ECONNRESET when the daemon is gone, -ETIMEDOUT,
+ * -EPROTONOSUPPORT (the daemon speaks another version: ret_answer->reply.header tells which),
+ * -EPROTO, or -EMFILE when the answer's descriptor found no free number (reply is filled in: what
+ * was asked took effect). After any of these but -EMFILE the socket is out of step and must be
+ * closed. */
+int client_ask(int sock, struct wire_request *request, struct client_answer *ret_answer);
 
 /* Hands the daemon at the other end of `sock` a new connection and returns our end of it (owned
  * by the caller), or -errno. For a process that may no longer connect by the folder's path. */

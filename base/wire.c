@@ -2,7 +2,6 @@
 #include "base/wire.h"
 
 #include <errno.h>
-#include <stdbool.h>
 #include <string.h>
 
 #include "base/name.h"
@@ -23,11 +22,14 @@ void wire_request_name(struct wire_request *request, const char *bytes, size_t l
 	request->name_length = (uint16_t)length;
 }
 
+bool wire_speaks(unsigned version)
+{
+	return version >= WIRE_VERSION_MIN && version <= WIRE_VERSION;
+}
+
 static int check_header(const struct wire_header *header, size_t size)
 {
-	if (size < sizeof *header || header->magic != WIRE_MAGIC)
-		return -EPROTO;
-	return header->version == WIRE_VERSION ? 0 : -EPROTONOSUPPORT;
+	return size < sizeof *header || header->magic != WIRE_MAGIC ? -EPROTO : 0;
 }
 
 static bool carries_name(enum wire_op op)
@@ -41,6 +43,8 @@ int wire_check_request(const struct wire_request *request, size_t size)
 
 	if (result < 0)
 		return result;
+	if (!wire_speaks(request->header.version))
+		return -EPROTONOSUPPORT;
 	if (size != sizeof *request || request->reserved)
 		return -EPROTO;
 	if (request->header.op < 1 || request->header.op >= WIRE_OP_COUNT)
@@ -54,13 +58,17 @@ int wire_check_request(const struct wire_request *request, size_t size)
 	return name_is_valid(request->name, request->name_length) ? 0 : -EINVAL;
 }
 
-int wire_check_reply(const struct wire_reply *reply, size_t size, enum wire_op op)
+int wire_check_reply(const struct wire_reply *reply, size_t size,
+                     const struct wire_header *asked)
 {
+	enum wire_op op = asked->op;
 	size_t entries;
 	int result = check_header(&reply->header, size);
 
 	if (result < 0)
 		return result;
+	if (reply->header.version != asked->version)
+		return -EPROTONOSUPPORT;
 	if (size < sizeof *reply || reply->header.op != op || reply->result < -4095)
 		return -EPROTO;
 	if (op == WIRE_LIST && reply->result > WIRE_LIST_MAX)

@@ -72,6 +72,33 @@ void channel_init(struct channel *channel, int fd, bool passthrough)
 	*channel = (struct channel){.fd = fd, .refusal = passthrough ? 0 : -EOPNOTSUPP};
 }
 
+void channel_resume(struct channel *channel, int refusal)
+{
+	channel->refusal = refusal;
+	channel->answered = true;
+}
+
+uint64_t channel_unique(const char *request)
+{
+	struct fuse_in_header header;
+
+	memcpy(&header, request, sizeof header);
+	return header.unique;
+}
+
+void channel_refuse(struct channel *channel, uint64_t unique, int error)
+{
+	struct fuse_out_header header = {
+		.len = sizeof header,
+		.error = -error,
+		.unique = unique,
+	};
+
+	/* Nobody waits any more, or nobody can be told. */
+	if (write(channel->fd, &header, sizeof header) < 0)
+		return;
+}
+
 static void note_init(struct channel *channel, const char *bytes, size_t size)
 {
 	struct fuse_in_header header;
@@ -124,16 +151,41 @@ static ssize_t write_init(struct channel *channel, struct iovec *parts, int coun
 	return writev(channel->fd, amended, 2);
 }
 
+/* Without any answer whoever asked would wait for ever. */
+static ssize_t write_answer(struct channel *channel, struct iovec *parts, int count,
+                            uint64_t unique)
+{
+	ssize_t put = writev(channel->fd, parts, count);
+
+	if (put < 0 && errno != ENOENT && errno != ENODEV)
+		channel_refuse(channel, unique, EIO);
+	return put;
+}
+
+static ssize_t swallow(const struct iovec *parts, int count)
+{
+	ssize_t size = 0;
+
+	for (int i = 0; i < count; i++)
+		size += (ssize_t)parts[i].iov_len;
+	return size;
+}
+
 ssize_t channel_writev(struct channel *channel, struct iovec *parts, int count)
 {
+	bool is_init = !channel->answered || channel->silent;
 	struct fuse_out_header header;
 	ssize_t put;
 
 	memcpy(&header, parts[0].iov_base, sizeof header);
-	if (!channel->answered && channel->init_unique && header.unique == channel->init_unique)
+	if (channel->silent)
+		put = swallow(parts, count);
+	else if (!channel->answered && header.unique == channel->init_unique)
 		put = write_init(channel, parts, count);
 	else
-		put = writev(channel->fd, parts, count);
+		put = write_answer(channel, parts, count, header.unique);
+	if (is_init)
+		channel->failed |= header.error || put < 0;
 	/* The request was interrupted, or the connection is gone: nobody waits. libfuse prints any
 	 * other errno. */
 	if (put < 0)

@@ -15,14 +15,23 @@ struct channel {
 	int refusal;          /* why nothing is passed through: -errno; 0 if it is */
 	bool offered;         /* the kernel's INIT offers it */
 	bool answered;        /* INIT has been */
+	bool silent;          /* answers are swallowed */
+	bool failed;          /* INIT's answer was an error, or did not get through */
 	uint64_t init_unique; /* the INIT that waits for its answer; 0: none */
 };
 
 /* `passthrough`: ask the kernel for it. */
 void channel_init(struct channel *channel, int fd, bool passthrough);
 
-/* One request in, one answer out, for libfuse's custom_io: as read(2) and writev(2), with errno,
- * but for what libfuse would print. ENODEV: the connection has ended. ENOENT: the kernel has no use
+/* Goes on with a connection whose INIT was answered: `refusal` is what became of passthrough. */
+void channel_resume(struct channel *channel, int refusal);
+
+/* A request's number, by which it is answered, and the number's refusal with a positive errno. */
+uint64_t channel_unique(const char *request);
+void channel_refuse(struct channel *channel, uint64_t unique, int error);
+
+/* One request in, one answer out: as read(2) and writev(2), with errno, but for what libfuse would
+ * print. ENODEV: the connection has ended. ENOENT: the kernel has no use
  * for this answer, and did not take what it grants. */
 ssize_t channel_read(struct channel *channel, void *bytes, size_t size);
 ssize_t channel_writev(struct channel *channel, struct iovec *parts, int count);

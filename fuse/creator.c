@@ -32,15 +32,22 @@ static void join_words(char *words, size_t size)
 			words[i] = ' ';
 }
 
+uint64_t creator_start(pid_t pid)
+{
+	char stat[1024];
+
+	return proc_read(pid, "stat", stat, sizeof stat) > 0 ? parse_start(stat) : 0;
+}
+
 struct store_creator creator_describe(pid_t pid, uid_t uid)
 {
-	struct store_creator creator = {.pid = (uint32_t)pid, .uid = uid};
-	char stat[1024];
-	ssize_t size = proc_read(pid, "stat", stat, sizeof stat);
+	struct store_creator creator = {
+		.pid = (uint32_t)pid,
+		.uid = uid,
+		.start = creator_start(pid),
+	};
+	ssize_t size = proc_read(pid, "cmdline", creator.command, sizeof creator.command);
 
-	if (size > 0)
-		creator.start = parse_start(stat);
-	size = proc_read(pid, "cmdline", creator.command, sizeof creator.command);
 	if (size > 0)
 		join_words(creator.command, (size_t)size);
 	return creator;

@@ -11,4 +11,8 @@
  * a process may be gone, or hidden. */
 struct store_creator creator_describe(pid_t pid, uid_t uid);
 
+/* When a process that is there was started (field 22 of /proc/PID/stat); 0: it is gone, or hidden.
+ * */
+uint64_t creator_start(pid_t pid);
+
 #endif

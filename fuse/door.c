@@ -1,7 +1,15 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* One connection, one request at a time, one answer. A connection holds no state of the store's:
- * it may be cut at any moment and nothing is lost but itself. A client that asks on without
- * reading its answers is cut, so that no answer ever waits in the daemon. */
+/* One connection, one request at a time, one answer. A connection holds no state of the store's: it
+ * may be cut at any moment and nothing is lost but itself. A client that asks on without reading
+ * its answers is cut, so that no answer ever waits in the daemon.
+ *
+ * The keeper has every connection too, and a request stays in its socket until it is answered: it
+ * is peeked at, and taken out last. So when the worker is killed its successor finds the request
+ * there and serves it, as the store's turn has it, once: the client notices nothing but the time.
+ * What it may get is the same answer twice, which it knows by the serial number.
+ *
+ * What comes with a descriptor that we did not ask for is never taken out: it may be one whose last
+ * close takes for ever. Such a connection is cut, and goes to disposal.c as it is. */
 #include "fuse/door.h"
 
 #include <errno.h>
@@ -19,26 +27,35 @@
 #include "base/own.h"
 #include "base/wire.h"
 #include "fuse/creator.h"
+#include "fuse/disposal.h"
+#include "fuse/holders.h"
+#include "fuse/journal.h"
+#include "fuse/keep.h"
 #include "fuse/loop.h"
 #include "fuse/memory.h"
 #include "fuse/peer.h"
+#include "fuse/share.h"
 #include "fuse/store.h"
 
 enum {
 	OVERFLOW_UID = 65534,
 	/* Room for a longer request of another version, which is to be refused by its header. */
 	REQUEST_ROOM = 4096,
+	CRASHES_MAX = 2,
+	RETRY_NANOSECONDS = 20 * 1000 * 1000,
 };
 
 struct door {
 	struct loop_source listener; /* first: the handlers get a source */
 	struct loop_source idle;
+	struct loop_source retry; /* for accepting when the table was full */
 	struct loop *loop;
 	struct store *store;
+	struct keep *keep; /* borrowed; NULL: none */
 	struct connection *connections;
 	uint64_t connection_count;
-	uint64_t requests;
-	unsigned idle_seconds;
+	struct shares shares; /* connections of each uid */
+	struct door_options options;
 	bool accepting;
 	struct wire_entry entries[WIRE_LIST_MAX]; /* of the answer under way */
 };
@@ -48,6 +65,9 @@ struct connection {
 	struct door *door;
 	struct connection *next;
 	struct connection **link; /* what points here */
+	uint64_t number; /* by which the keeper knows it */
+	uid_t uid;       /* whose share it is in */
+	bool restored;   /* an answer may be there that an earlier worker has sent */
 	struct store_creator creator; /* of the last sender; pid 0: none yet */
 };
 
@@ -64,20 +84,37 @@ struct call {
 static void rearm_idle(struct door *door)
 {
 	bool idle = !door->connection_count && !store_names(door->store);
-	struct itimerspec when = {.it_value.tv_sec = idle ? door->idle_seconds : 0};
+	struct itimerspec when = {.it_value.tv_sec = idle ? door->options.idle_seconds : 0};
 
-	if (door->idle_seconds)
+	if (door->options.idle_seconds)
 		timerfd_settime(door->idle.fd, 0, &when, NULL);
 }
 
 /* With a descriptor table that was full, the listener was taken out of the loop: see
  * accept_connection. */
-static void resume_accepting(struct door *door)
+static int resume_accepting(struct loop_source *source, uint32_t events)
 {
-	if (!door->accepting && loop_add(door->loop, &door->listener, EPOLLIN) == 0)
-		door->accepting = true;
+	struct door *door = (struct door *)((char *)source - offsetof(struct door, retry));
+	uint64_t times;
+
+	(void)events;
+	if (read(source->fd, &times, sizeof times) == sizeof times && !door->accepting)
+		door->accepting = loop_add(door->loop, &door->listener, EPOLLIN) == 0;
+	return 0;
 }
 
+static void pause_accepting(struct door *door)
+{
+	struct itimerspec soon = {.it_value.tv_nsec = RETRY_NANOSECONDS};
+
+	if (timerfd_settime(door->retry.fd, 0, &soon, NULL) < 0)
+		return;
+	loop_remove(door->loop, &door->listener);
+	door->accepting = false;
+}
+
+/* Its end shows at once to the client, though the keeper has it too and another thread closes it.
+ * */
 static void connection_free(struct connection *connection)
 {
 	struct door *door = connection->door;
@@ -86,7 +123,11 @@ static void connection_free(struct connection *connection)
 	if (connection->next)
 		connection->next->link = connection->link;
 	loop_remove(door->loop, &connection->source);
-	fd_close_at(&connection->source.fd);
+	shutdown(connection->source.fd, SHUT_RDWR);
+	if (door->keep)
+		keep_drop(door->keep, KEEP_CONNECTION, connection->number);
+	disposal_close(connection->source.fd);
+	shares_remove(&door->shares, connection->uid);
 	free(connection);
 	door->connection_count--;
 	rearm_idle(door);
@@ -130,24 +171,47 @@ static int call_open(struct call *call)
 	return 0;
 }
 
+/* Python's resource tracker takes away what others still use. */
+static bool is_guarded(struct call *call)
+{
+	const struct door *door = call->connection->door;
+	const struct store_node *node = store_lookup(door->store, call->request->name);
+
+	return door->options.guard && node && holders_any(node) &&
+	       holders_is_tracker(call->sender.pid);
+}
+
 static int call_unlink(struct call *call)
 {
 	struct peer peer;
 
+	if (is_guarded(call))
+		return -EPERM;
 	peer_init(&peer, &call->sender, call->connection->source.fd);
 	return store_remove(call->connection->door->store, &peer.actor, call->request->name,
 	                    call->request->ino);
 }
 
-static int describe_entry(const struct store_entry *entry, struct wire_entry *ret_entry)
+static uint32_t describe_holders(const struct store_node *node)
+{
+	if (holders_any(node))
+		return WIRE_ENTRY_HELD;
+	return holders_creator_lives(node) ? 0 : WIRE_ENTRY_ORPHAN;
+}
+
+static int describe_entry(const struct store_entry *entry, uint32_t flags,
+                          struct wire_entry *ret_entry)
 {
 	const struct store_node *node = store_entry_node(entry);
 	struct store_creator creator;
 	struct stat status;
+	struct stat file;
 	int result = store_node_stat(node, &status);
 
 	if (result < 0)
 		return result;
+	if (fstat(store_node_file(node), &file) < 0)
+		return -errno;
 	store_node_creator(node, &creator);
 	memset(ret_entry, 0, sizeof *ret_entry);
 	ret_entry->cookie = store_entry_cookie(entry);
@@ -158,6 +222,11 @@ static int describe_entry(const struct store_entry *entry, struct wire_entry *re
 	ret_entry->gid = status.st_gid;
 	ret_entry->creator_pid = creator.pid;
 	ret_entry->creator_start = creator.start;
+	ret_entry->creator_uid = creator.uid;
+	ret_entry->device = file.st_dev;
+	ret_entry->file = file.st_ino;
+	if (flags & WIRE_LIST_HOLDERS)
+		ret_entry->flags = describe_holders(node);
 	memcpy(ret_entry->creator_command, creator.command, sizeof creator.command);
 	strcpy(ret_entry->name, store_entry_name(entry));
 	return 0;
@@ -170,7 +239,8 @@ static int call_list(struct call *call)
 	int count = 0;
 
 	while (entry && count < WIRE_LIST_MAX) {
-		int result = describe_entry(entry, &door->entries[count]);
+		int result = describe_entry(entry, call->request->flags,
+		                            &door->entries[count]);
 
 		if (result < 0)
 			return result;
@@ -185,11 +255,12 @@ static int call_status(struct call *call)
 	const struct door *door = call->connection->door;
 
 	call->reply.status = (struct wire_status){
-		.requests = door->requests,
+		.requests = store_journal(door->store)->header->requests,
 		.connections = door->connection_count,
 		.names = store_names(door->store),
 		.inodes = store_inodes(door->store),
-		.pid = (uint64_t)getpid(),
+		.pid = (uint32_t)getpid(),
+		.keeper = (uint32_t)getppid(),
 	};
 	return 0;
 }
@@ -209,13 +280,11 @@ static int call_room(struct call *call)
 	return 0;
 }
 
-static int connection_new(struct door *door, int sock);
+static int connection_admit(struct door *door, int sock, uid_t uid);
 
 static int call_adopt(struct call *call)
 {
-	if (call->passed < 0)
-		return -EPROTO;
-	return connection_new(call->connection->door, fd_steal(&call->passed));
+	return connection_admit(call->connection->door, fd_steal(&call->passed), call->sender.uid);
 }
 
 static int (*const operations[WIRE_OP_COUNT])(struct call *call) = {
@@ -259,33 +328,68 @@ static bool has_unread_answer(const struct connection *connection)
 	return ioctl(connection->source.fd, SIOCOUTQ, &unread) == 0 && unread > 0;
 }
 
-static int answer(struct call *call, size_t size)
+/* Who asks has read the answer before, unless it came twice: see the top. */
+static bool may_ask(struct connection *connection)
+{
+	bool restored = connection->restored;
+
+	connection->restored = false;
+	return restored || !has_unread_answer(connection);
+}
+
+static int perform(struct call *call, int checked)
 {
 	const struct wire_header *header = &call->request->header;
-	int result = wire_check_request(call->request, size);
+	struct connection *connection = call->connection;
+	struct store *store = connection->door->store;
+	int result = checked;
 
-	if (result == -EPROTO)
-		return result;
 	/* The socket that another is handed over by may be in use meanwhile. */
-	if (header->op != WIRE_ADOPT && has_unread_answer(call->connection))
+	if (header->op != WIRE_ADOPT && !may_ask(connection))
 		return -EPROTO;
-	call->reply.header = (struct wire_header){WIRE_MAGIC, WIRE_VERSION, header->op};
 	if (result == 0 && !is_known(&call->sender))
 		result = -EACCES;
-	call->connection->door->requests++;
+	store_journal(store)->header->requests++;
+	if (store_turn_begin(store, connection->number, call->request->serial))
+		connection->restored = true;
 	if (result == 0)
 		result = operations[header->op](call);
+	call->reply.header = (struct wire_header){WIRE_MAGIC, header->version, header->op};
+	if (checked == -EPROTONOSUPPORT)
+		call->reply.header.version = WIRE_VERSION;
 	call->reply.result = as_client_sees(result);
+	call->reply.serial = call->request->serial;
 	/* Whoever hands over a socket may share the one that it hands it over by, and nobody
 	 * reads there. */
 	return header->op == WIRE_ADOPT ? 0 : send_reply(call);
+}
+
+/* Takes the request out of the socket: its answer is through. */
+static void take_out(const struct call *call)
+{
+	recv(call->connection->source.fd, NULL, 0, MSG_DONTWAIT);
+	store_turn_end(call->connection->door->store);
+}
+
+static int answer(struct call *call, size_t size)
+{
+	int checked = wire_check_request(call->request, size);
+	int result;
+
+	/* A descriptor comes with ADOPT, and with nothing else. */
+	if (checked == -EPROTO ||
+	    (call->passed >= 0) != (checked == 0 && call->request->header.op == WIRE_ADOPT))
+		return -EPROTO;
+	result = perform(call, checked);
+	if (result == 0)
+		take_out(call);
+	return result;
 }
 
 /* Whatever goes wrong with a connection ends that connection, and nothing else. */
 static int serve(struct loop_source *source, uint32_t events)
 {
 	struct connection *connection = (struct connection *)source;
-	struct door *door = connection->door;
 	union {
 		struct wire_request request;
 		char room[REQUEST_ROOM];
@@ -300,15 +404,15 @@ static int serve(struct loop_source *source, uint32_t events)
 	ssize_t size;
 
 	(void)events;
-	size = fdpass_receive(source->fd, &part, 1, &call.passed, &call.sender, MSG_DONTWAIT);
+	memset(&message.request, 0, sizeof message.request);
+	size = fdpass_receive(source->fd, &part, 1, &call.passed, &call.sender,
+	                      MSG_DONTWAIT | MSG_PEEK);
 	if (size == -EAGAIN)
 		return 0;
 	if (size <= 0 || answer(&call, (size_t)size) < 0)
 		connection_free(connection);
-	fd_close_at(&call.passed);
+	disposal_close(call.passed);
 	fd_close_at(&call.fd);
-	/* A connection that ended has left a free number, and so has a segment that went. */
-	resume_accepting(door);
 	return 0;
 }
 
@@ -325,26 +429,22 @@ static bool is_seqpacket(int sock)
 }
 
 /* Takes the socket. */
-static int connection_new(struct door *door, int sock)
+static int connection_new(struct door *door, uint64_t number, int sock, uid_t uid)
 {
-	struct connection *connection;
-	int on = 1;
+	struct connection *connection = calloc(1, sizeof *connection);
 	int result;
 
-	if (!is_seqpacket(sock) || setsockopt(sock, SOL_SOCKET, SO_PASSCRED, &on, sizeof on) < 0) {
-		close(sock);
-		return -EPROTO;
-	}
-	connection = calloc(1, sizeof *connection);
 	if (!connection) {
-		close(sock);
+		disposal_close(sock);
 		return -ENOMEM;
 	}
 	connection->source = (struct loop_source){.fd = sock, .handle = serve};
 	connection->door = door;
+	connection->number = number;
+	connection->uid = uid;
 	result = loop_add(door->loop, &connection->source, EPOLLIN);
 	if (result < 0) {
-		close(sock);
+		disposal_close(sock);
 		free(connection);
 		return result;
 	}
@@ -354,8 +454,41 @@ static int connection_new(struct door *door, int sock)
 		connection->next->link = &connection->next;
 	door->connections = connection;
 	door->connection_count++;
+	shares_add(&door->shares, uid);
 	rearm_idle(door);
 	return 0;
+}
+
+/* Takes the socket. Before its first request is served the keeper has it. */
+static int connection_admit(struct door *door, int sock, uid_t uid)
+{
+	uint64_t number = journal_next_connection(store_journal(door->store));
+	int on = 1;
+	int result = 0;
+
+	if (!is_seqpacket(sock) || setsockopt(sock, SOL_SOCKET, SO_PASSCRED, &on, sizeof on) < 0)
+		result = -EPROTO;
+	else if (!shares_allow(&door->shares, uid))
+		result = -EMFILE;
+	else if (door->keep)
+		result = keep_put(door->keep, KEEP_CONNECTION, number, sock);
+	if (result < 0) {
+		disposal_close(sock);
+		return result;
+	}
+	result = connection_new(door, number, sock, uid);
+	if (result < 0 && door->keep)
+		keep_drop(door->keep, KEEP_CONNECTION, number);
+	return result;
+}
+
+static uid_t connected_uid(int sock)
+{
+	struct ucred connected = {.uid = (uid_t)-1};
+	socklen_t size = sizeof connected;
+
+	getsockopt(sock, SOL_SOCKET, SO_PEERCRED, &connected, &size);
+	return connected.uid;
 }
 
 static int accept_connection(struct loop_source *source, uint32_t events)
@@ -365,17 +498,39 @@ static int accept_connection(struct loop_source *source, uint32_t events)
 
 	(void)events;
 	if (sock >= 0)
-		connection_new(door, sock);
-	else if (errno == EMFILE || errno == ENFILE || errno == ENOMEM || errno == ENOBUFS) {
-		/* Waiting clients stay in the queue; the loop must not spin on them meanwhile.
-		 * With no connection of ours to end, nothing would ever call us back: then let it
-		 * spin. */
-		if (door->connection_count) {
-			loop_remove(door->loop, &door->listener);
-			door->accepting = false;
-		}
-	}
+		connection_admit(door, sock, connected_uid(sock));
+	/* Waiting clients stay in the queue; the loop must not spin on them meanwhile. */
+	else if (errno == EMFILE || errno == ENFILE || errno == ENOMEM || errno == ENOBUFS)
+		pause_accepting(door);
 	return 0;
+}
+
+int door_restore(struct door *door, uint64_t number, int sock)
+{
+	int result = connection_new(door, number, sock, connected_uid(sock));
+
+	if (result == 0)
+		door->connections->restored = true;
+	else if (door->keep)
+		keep_drop(door->keep, KEEP_CONNECTION, number);
+	return result;
+}
+
+void door_restore_end(struct door *door)
+{
+	const struct journal_turn *turn = &store_journal(door->store)->header->turn;
+	struct connection *connection = door->connections;
+
+	if (!turn->active || !turn->asker)
+		return;
+	while (connection && connection->number != turn->asker)
+		connection = connection->next;
+	/* A request that has killed one worker after the other is not to kill the next. */
+	if (connection && turn->crashes >= CRASHES_MAX)
+		connection_free(connection);
+	else if (connection)
+		serve(&connection->source, EPOLLIN);
+	store_turn_end(door->store);
 }
 
 static int idle_out(struct loop_source *source, uint32_t events)
@@ -388,24 +543,17 @@ static int idle_out(struct loop_source *source, uint32_t events)
 	return 0;
 }
 
-static int watch_idle(struct door *door)
+/* A timer that is not set yet. */
+static int watch_timer(struct door *door, struct loop_source *timer,
+                       int (*handle)(struct loop_source *source, uint32_t events))
 {
-	int result;
-
-	door->idle = (struct loop_source){
-		.fd = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK),
-		.handle = idle_out,
-	};
-	if (door->idle.fd < 0)
-		return -errno;
-	result = loop_add(door->loop, &door->idle, EPOLLIN);
-	if (result == 0)
-		rearm_idle(door);
-	return result;
+	timer->fd = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK);
+	timer->handle = handle;
+	return timer->fd < 0 ? -errno : loop_add(door->loop, timer, EPOLLIN);
 }
 
-int door_new(struct door **ret_door, struct loop *loop, struct store *store, int listener,
-             unsigned idle_seconds)
+int door_new(struct door **ret_door, struct loop *loop, struct store *store, struct keep *keep,
+             int listener, const struct door_options *options)
 {
 	struct door *door = calloc(1, sizeof *door);
 	int result;
@@ -417,14 +565,21 @@ int door_new(struct door **ret_door, struct loop *loop, struct store *store, int
 	*door = (struct door){
 		.listener = {.fd = listener, .handle = accept_connection},
 		.idle = {.fd = -1},
+		.retry = {.fd = -1},
 		.loop = loop,
 		.store = store,
-		.idle_seconds = idle_seconds,
+		.keep = keep,
+		.shares = {.max = options->connections_of_user},
+		.options = *options,
 	};
 	result = loop_add(loop, &door->listener, EPOLLIN);
 	door->accepting = result == 0;
-	if (result == 0 && idle_seconds)
-		result = watch_idle(door);
+	if (result == 0)
+		result = watch_timer(door, &door->retry, resume_accepting);
+	if (result == 0 && options->idle_seconds)
+		result = watch_timer(door, &door->idle, idle_out);
+	if (result == 0)
+		rearm_idle(door);
 	if (result < 0)
 		door_free(door);
 	else
@@ -432,17 +587,29 @@ int door_new(struct door **ret_door, struct loop *loop, struct store *store, int
 	return result;
 }
 
+/* The keeper is not told: its connections are the next worker's. */
 struct door *door_free(struct door *door)
 {
 	if (!door)
 		return NULL;
-	while (door->connections)
-		connection_free(door->connections);
+	door->keep = NULL;
+	while (door->connections) {
+		struct connection *connection = door->connections;
+
+		door->connections = connection->next;
+		loop_remove(door->loop, &connection->source);
+		disposal_close(connection->source.fd);
+		free(connection);
+	}
+	shares_deinit(&door->shares);
 	if (door->idle.fd >= 0)
 		loop_remove(door->loop, &door->idle);
+	if (door->retry.fd >= 0)
+		loop_remove(door->loop, &door->retry);
 	if (door->accepting)
 		loop_remove(door->loop, &door->listener);
 	fd_close_at(&door->idle.fd);
+	fd_close_at(&door->retry.fd);
 	fd_close_at(&door->listener.fd);
 	free(door);
 	return NULL;

@@ -3,17 +3,31 @@
 #ifndef SHMEMU_FUSE_DOOR_H
 #define SHMEMU_FUSE_DOOR_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 struct door;
+struct keep;
 struct loop;
 struct store;
 
+struct door_options {
+	unsigned idle_seconds;        /* see below; 0: never */
+	uint64_t connections_of_user; /* that one uid may have, but for root and our own; 0: any */
+	bool guard; /* a segment that is held is not unlinked by Python's resource tracker */
+};
+
 /* Serves the store (borrowed) on a listening SEQPACKET socket (taken) from the loop (borrowed).
- * `idle_seconds` after the last connection and the last name are gone the loop is stopped; 0:
- * never. Returns 0 or -errno. */
-int door_new(struct door **ret_door, struct loop *loop, struct store *store, int listener,
-             unsigned idle_seconds);
+ * Connections are kept by `keep` (borrowed; NULL: by nobody). `idle_seconds` after the last
+ * connection and the last name are gone the loop is stopped. Returns 0 or -errno. */
+int door_new(struct door **ret_door, struct loop *loop, struct store *store, struct keep *keep,
+             int listener, const struct door_options *options);
+
+/* Goes on with a connection (taken) that an earlier worker had. Returns 0 or -errno. */
+int door_restore(struct door *door, uint64_t number, int sock);
+
+/* All are restored: serves first the one whose request the earlier worker was killed in. */
+void door_restore_end(struct door *door);
 
 /* Closes all connections. Accepts and returns NULL. */
 struct door *door_free(struct door *door);

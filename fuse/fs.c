@@ -3,9 +3,15 @@
  * names nor attributes nor contents: the socket door changes them behind its back, and telling it
  * of each change would deadlock with one thread.
  *
- * libfuse has the session, but reads and writes through channel.c, and its descriptor is one source
- * of the loop. INIT, which waits in the kernel from the moment of mounting, is answered before
- * fs_mount returns, so that it is known by then whether the kernel passes through.
+ * libfuse has the session; requests are read, one by one, to a place in the journal, and answers go
+ * through channel.c. The request that was read there is one that a killed worker leaves to the
+ * next: whether it had been answered need not be known, for the kernel drops an answer that nobody
+ * waits for, and the store's turn sees to it that nothing is done twice. That works on every
+ * kernel, where FUSE_NOTIFY_RESEND takes Linux 6.9. The session itself is made anew by the kernel's
+ * INIT, kept in the journal, whose second answer is swallowed.
+ *
+ * INIT, which waits in the kernel from the moment of mounting, is answered before fs_mount returns,
+ * so that it is known by then whether the kernel passes through.
  *
  * We must never look at our own mount in a way that makes the kernel ask us: nobody else would
  * answer. */
@@ -15,14 +21,20 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/epoll.h>
-#include <sys/mount.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/own.h"
 #include "fuse/fs_i.h"
+#include "fuse/journal.h"
+#include "fuse/mount.h"
 
-enum { INIT_PATIENCE_MILLISECONDS = 5000 };
+enum { INIT_PATIENCE_MILLISECONDS = 5000, CRASHES_MAX = 2 };
+
+/* The kernel's mark on a request that it sends once more (Linux 6.9). */
+static const uint64_t unique_resent = 1ULL << 63;
 
 /* Set-id bits are the kernel's to take away, by setattr, except where it does not: see
  * fs_strip_set_id. */
@@ -59,12 +71,12 @@ static const struct fuse_lowlevel_ops operations = {
 	.lseek = fs_lseek,
 };
 
-static ssize_t read_request(int fd, void *bytes, size_t size, void *userdata)
+/* libfuse wants one; we read by ourselves. */
+static ssize_t read_nothing(int fd, void *bytes, size_t size, void *userdata)
 {
-	struct fs *fs = userdata;
-
-	(void)fd;
-	return channel_read(&fs->channel, bytes, size);
+	(void)fd, (void)bytes, (void)size, (void)userdata;
+	errno = ENODEV;
+	return -1;
 }
 
 static ssize_t write_answer(int fd, struct iovec *parts, int count, void *userdata)
@@ -75,7 +87,7 @@ static ssize_t write_answer(int fd, struct iovec *parts, int count, void *userda
 	return channel_writev(&fs->channel, parts, count);
 }
 
-static const struct fuse_custom_io io = {.read = read_request, .writev = write_answer};
+static const struct fuse_custom_io io = {.read = read_nothing, .writev = write_answer};
 
 /* libfuse says on standard error what errno says as well. */
 static void swallow_log(enum fuse_log_level level, const char *format, va_list arguments)
@@ -83,14 +95,51 @@ static void swallow_log(enum fuse_log_level level, const char *format, va_list a
 	(void)level, (void)format, (void)arguments;
 }
 
+/* Its length is a request's first field; none is there when it is 0. */
+static void forget_request(struct fs *fs)
+{
+	uint32_t *size = (uint32_t *)(void *)store_journal(fs->store)->request;
+
+	__atomic_store_n(size, 0, __ATOMIC_RELEASE);
+}
+
+static struct journal_fuse *agreed(const struct fs *fs)
+{
+	return &store_journal(fs->store)->header->fuse;
+}
+
+/* What the next worker makes its session of. */
+static void keep_init(struct fs *fs, size_t size)
+{
+	if (fs->channel.answered || !fs->channel.init_unique || size > JOURNAL_INIT_SIZE)
+		return;
+	memcpy(agreed(fs)->init, store_journal(fs->store)->request, size);
+	agreed(fs)->init_size = (uint32_t)size;
+}
+
+static void process(struct fs *fs, size_t size)
+{
+	struct fuse_buf request = {.mem = store_journal(fs->store)->request, .size = size};
+
+	store_turn_begin(fs->store, 0, channel_unique(request.mem) & ~unique_resent);
+	fuse_session_process_buf(fs->session, &request);
+	forget_request(fs);
+	store_turn_end(fs->store);
+}
+
 /* Takes one request, if there is one, and answers it. */
 static int serve_one(struct fs *fs)
 {
-	int size = fuse_session_receive_buf(fs->session, &fs->request);
+	ssize_t size = channel_read(&fs->channel, store_journal(fs->store)->request,
+	                            JOURNAL_REQUEST_SIZE);
 
-	if (size > 0)
-		fuse_session_process_buf(fs->session, &fs->request);
-	return size >= 0 || size == -EAGAIN || size == -EINTR ? 0 : size;
+	if (size > 0) {
+		keep_init(fs, (size_t)size);
+		process(fs, (size_t)size);
+	} else if (size == 0 || (errno != EAGAIN && errno != EINTR && errno != ENOENT)) {
+		fuse_session_exit(fs->session);
+	}
+	return 0;
 }
 
 static int serve(struct loop_source *source, uint32_t events)
@@ -130,16 +179,6 @@ static int open_session(struct fs *fs, const struct fs_options *options)
 	return result;
 }
 
-/* Which mount is at the path now; 0 if that can't be told. Does not make the kernel ask us. */
-static uint64_t mount_at(const char *path)
-{
-	struct statx status;
-
-	if (statx(AT_FDCWD, path, AT_STATX_DONT_SYNC | AT_NO_AUTOMOUNT, STATX_MNT_ID, &status) < 0)
-		return 0;
-	return status.stx_mask & STATX_MNT_ID ? status.stx_mnt_id : 0;
-}
-
 /* The kernel would mount on a file as well, and libfuse on a descriptor "/dev/fd/N". */
 static int find_mountpoint(struct fs *fs, const char *path)
 {
@@ -161,7 +200,6 @@ static int mount_session(struct fs *fs)
 	errno = 0;
 	if (fuse_session_mount(fs->session, fs->mountpoint) < 0)
 		return errno == ENOENT ? -ENODEV : errno ? -errno : -EIO;
-	fs->mount_id = mount_at(fs->mountpoint);
 	fd = fuse_session_fd(fs->session);
 	flags = fcntl(fd, F_GETFL);
 	if (flags < 0 || fcntl(fd, F_SETFL, flags | O_NONBLOCK) < 0)
@@ -185,15 +223,13 @@ static int answer_init(struct fs *fs)
 		if (result < 0)
 			return result;
 	}
-	return fuse_session_exited(fs->session) ? -EPROTO : 0;
+	return fuse_session_exited(fs->session) || fs->channel.failed ? -EPROTO : 0;
 }
 
 static int mount_and_negotiate(struct fs *fs, const struct fs_options *options)
 {
 	int result = find_mountpoint(fs, options->mountpoint);
 
-	if (result == 0)
-		result = open_session(fs, options);
 	if (result == 0)
 		result = mount_session(fs);
 	if (result < 0)
@@ -202,9 +238,61 @@ static int mount_and_negotiate(struct fs *fs, const struct fs_options *options)
 	result = answer_init(fs);
 	if (result < 0)
 		return result;
-	if (channel_try_passthrough(&fs->channel) < 0 && fs->inodes.require)
-		return -EOPNOTSUPP;
-	return loop_add(fs->loop, &fs->device, EPOLLIN);
+	result = channel_try_passthrough(&fs->channel);
+	agreed(fs)->refusal = fs->channel.refusal;
+	return result < 0 && fs->inodes.require ? -EOPNOTSUPP : 0;
+}
+
+/* The request that killed the worker, more than once: it is not to kill another. */
+static bool is_deadly(const struct fs *fs, const char *request)
+{
+	const struct journal_turn *turn = &store_journal(fs->store)->header->turn;
+
+	return turn->active && turn->asker == 0 && turn->crashes >= CRASHES_MAX &&
+	       turn->serial == (channel_unique(request) & ~unique_resent);
+}
+
+/* What a worker that was killed has left behind. */
+static void resume(struct fs *fs)
+{
+	const char *request = store_journal(fs->store)->request;
+	uint32_t size;
+
+	memcpy(&size, request, sizeof size);
+	inodes_sweep(&fs->inodes);
+	if (size && is_deadly(fs, request)) {
+		channel_refuse(&fs->channel, channel_unique(request), EIO);
+		forget_request(fs);
+		store_turn_end(fs->store);
+	} else if (size) {
+		process(fs, size);
+	}
+}
+
+/* The connection that an earlier worker had. */
+static int take_over(struct fs *fs, const struct fs_options *options)
+{
+	struct fuse_buf init = {.size = agreed(fs)->init_size};
+	int result;
+
+	fs->device = (struct loop_source){.fd = options->device, .handle = serve};
+	result = fuse_session_custom_io(fs->session, &io, options->device);
+	if (result < 0 || init.size > JOURNAL_INIT_SIZE || !init.size)
+		return result < 0 ? result : -EBADMSG;
+	channel_init(&fs->channel, options->device, options->passthrough != FS_PASSTHROUGH_OFF);
+	channel_resume(&fs->channel, agreed(fs)->refusal);
+	init.mem = malloc(init.size);
+	if (!init.mem)
+		return -ENOMEM;
+	memcpy(init.mem, agreed(fs)->init, init.size);
+	fs->channel.silent = true;
+	fuse_session_process_buf(fs->session, &init);
+	fs->channel.silent = false;
+	free(init.mem);
+	if (fs->channel.failed)
+		return -ENOMEM;
+	resume(fs);
+	return 0;
 }
 
 int fs_mount(struct fs **ret_fs, struct loop *loop, struct store *store,
@@ -213,70 +301,51 @@ int fs_mount(struct fs **ret_fs, struct loop *loop, struct store *store,
 	struct fs *fs = calloc(1, sizeof *fs);
 	int result;
 
-	if (!fs)
+	if (!fs) {
+		if (options->device >= 0)
+			close(options->device);
 		return -ENOMEM;
+	}
 	fs->device.fd = -1;
 	fs->loop = loop;
 	fs->store = store;
 	clock_gettime(CLOCK_REALTIME, &fs->born);
-	inodes_init(&fs->inodes, store, &fs->channel,
-	            options->passthrough == FS_PASSTHROUGH_REQUIRE);
+	fs->inodes = (struct inodes){
+		.store = store,
+		.channel = &fs->channel,
+		.require = options->passthrough == FS_PASSTHROUGH_REQUIRE,
+	};
 	fuse_set_log_func(swallow_log);
-	result = mount_and_negotiate(fs, options);
+	result = journal_map_request(store_journal(store));
+	if (result == 0)
+		result = open_session(fs, options);
+	if (result == 0)
+		result = options->device < 0 ? mount_and_negotiate(fs, options)
+		                             : take_over(fs, options);
+	if (result == 0)
+		result = loop_add(loop, &fs->device, EPOLLIN);
 	if (result < 0)
-		fs_unmount(fs);
+		fs_free(fs);
 	else
 		*ret_fs = fs;
 	return result;
 }
 
-static bool is_mounted(const struct fs *fs)
+int fs_device(const struct fs *fs)
 {
-	return !fs->mount_id || mount_at(fs->mountpoint) == fs->mount_id;
+	return fs->device.fd;
 }
 
-/* libfuse unmounts by path unless poll(2) tells it that the connection is dead. A pipe that nobody
- * reads, in the place of its descriptor, tells it so. */
-static bool sever(const struct fs *fs)
-{
-	int ends[2];
-	bool severed;
-
-	if (pipe2(ends, O_CLOEXEC) < 0)
-		return false;
-	close(ends[0]);
-	severed = dup3(ends[1], fs->device.fd, O_CLOEXEC) >= 0;
-	close(ends[1]);
-	return severed;
-}
-
-/* By the path another mount may be reached now, or none: that one is not ours to take away. Once
- * the connection was aborted libfuse takes the mount to be gone, which it need not be. */
-static void close_session(struct fs *fs)
-{
-	if (is_mounted(fs) || sever(fs))
-		fuse_session_unmount(fs->session);
-	fuse_session_destroy(fs->session);
-	if (fs->mount_id && is_mounted(fs))
-		umount2(fs->mountpoint, MNT_DETACH);
-}
-
-struct fs *fs_unmount(struct fs *fs)
+/* Were libfuse to unmount, it would do so by path: see mount.c. */
+struct fs *fs_free(struct fs *fs)
 {
 	if (!fs)
 		return NULL;
 	if (fs->device.fd >= 0)
 		loop_remove(fs->loop, &fs->device);
-	inodes_deinit(&fs->inodes);
 	if (fs->session)
-		close_session(fs);
-	free(fs->request.mem);
+		fuse_session_destroy(fs->session);
 	free(fs->mountpoint);
 	free(fs);
 	return NULL;
-}
-
-bool fs_has_passthrough(const struct fs *fs)
-{
-	return fs->channel.answered && fs->channel.refusal == 0;
 }

@@ -35,7 +35,7 @@ int fs_stat(const struct fs *fs, fuse_ino_t ino, struct stat *ret_status)
 		stat_root(fs, ret_status);
 		return 0;
 	}
-	node = inodes_find(&fs->inodes, ino);
+	node = store_node_find(fs->store, ino);
 	return node ? store_node_stat(node, ret_status) : -ESTALE;
 }
 
@@ -117,13 +117,15 @@ static int set_attributes(int file, const struct stat *wanted, int which)
 void fs_setattr(fuse_req_t req, fuse_ino_t ino, struct stat *wanted, int which,
                 struct fuse_file_info *info)
 {
-	const struct store_node *node = inodes_find(&fs_of(req)->inodes, ino);
-	int result = ino == STORE_ROOT_INO ? -EPERM : -ESTALE;
+	const struct store_node *node = store_node_find(fs_of(req)->store, ino);
+	int64_t result = ino == STORE_ROOT_INO ? -EPERM : -ESTALE;
 
-	if (node)
+	if (node && !store_turn_done(fs_of(req)->store, &result)) {
 		result = set_attributes(store_node_file(node), wanted, which);
+		store_turn_did(fs_of(req)->store, result);
+	}
 	if (result < 0)
-		fuse_reply_err(req, -result);
+		fuse_reply_err(req, (int)-result);
 	else
 		fs_getattr(req, ino, info);
 }

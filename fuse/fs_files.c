@@ -5,24 +5,42 @@
  * kernel then refuses, with ENODEV. */
 #include <errno.h>
 #include <fcntl.h>
+#include <string.h>
 #include <sys/uio.h>
 #include <unistd.h>
 
 #include "fuse/creator.h"
 #include "fuse/fs_i.h"
+#include "fuse/journal.h"
 
 /* The anonymous file, or -ESTALE. Whether it was opened for this the kernel has seen to. */
 static int file_of(fuse_req_t req, fuse_ino_t ino)
 {
-	const struct store_node *node = inodes_find(&fs_of(req)->inodes, ino);
+	const struct store_node *node = store_node_find(fs_of(req)->store, ino);
 
 	return node ? store_node_file(node) : -ESTALE;
 }
 
 static int truncate_at_open(fuse_req_t req, int file)
 {
+	struct store *store = fs_of(req)->store;
+	int64_t result;
+
+	if (store_turn_done(store, &result))
+		return (int)result;
 	fs_strip_set_id(req, file);
-	return ftruncate(file, 0) < 0 ? -errno : 0;
+	result = ftruncate(file, 0) < 0 ? -errno : 0;
+	store_turn_did(store, result);
+	return (int)result;
+}
+
+/* Who was interrupted while opening will not send a release, and then this is false. But an answer
+ * that a killed worker has sent before is refused too, and that one counts. */
+static bool reply_open(fuse_req_t req, const char *answer, size_t size)
+{
+	bool again = store_turn_is_again(fs_of(req)->store);
+
+	return fuse_reply_buf(req, answer, size) == 0 || again;
 }
 
 void fs_open(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *info)
@@ -41,24 +59,16 @@ void fs_open(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *info)
 		return;
 	}
 	channel_encode_open(result, answer);
-	/* Who was interrupted while opening will not send a release. */
-	if (fuse_reply_buf(req, answer, sizeof answer) < 0)
+	if (!reply_open(req, answer, sizeof answer))
 		inodes_close(inodes, ino);
 }
 
-/* The new node given to the kernel and opened for it: a backing id, 0, or -errno. */
-static int give_and_open(struct inodes *inodes, struct store_node *node, struct stat *ret_status)
+/* The new node opened for the kernel: a backing id, 0, or -errno. */
+static int stat_and_open(struct inodes *inodes, struct store_node *node, struct stat *ret_status)
 {
 	int result = store_node_stat(node, ret_status);
 
-	if (result == 0)
-		result = inodes_give(inodes, node);
-	if (result < 0)
-		return result;
-	result = inodes_open(inodes, ret_status->st_ino);
-	if (result < 0)
-		inodes_take_back(inodes, ret_status->st_ino, 1);
-	return result;
+	return result < 0 ? result : inodes_open(inodes, ret_status->st_ino);
 }
 
 static void reply_created(fuse_req_t req, const struct stat *status, int backing)
@@ -67,10 +77,8 @@ static void reply_created(fuse_req_t req, const struct stat *status, int backing
 	char answer[CHANNEL_CREATE_SIZE];
 
 	channel_encode_create(status, backing, answer);
-	if (fuse_reply_buf(req, answer, sizeof answer) < 0) {
+	if (!reply_open(req, answer, sizeof answer))
 		inodes_close(inodes, status->st_ino);
-		inodes_take_back(inodes, status->st_ino, 1);
-	}
 }
 
 /* The kernel asks for this when it has found no such name. */
@@ -105,7 +113,7 @@ void fs_create(fuse_req_t req, fuse_ino_t parent, const char *name, mode_t mode,
 		fuse_reply_err(req, -result);
 		return;
 	}
-	result = give_and_open(&fs->inodes, node, &status);
+	result = stat_and_open(&fs->inodes, node, &status);
 	if (result < 0) {
 		store_unlink(fs->store, name);
 		fuse_reply_err(req, -result);
@@ -138,22 +146,63 @@ void fs_read(fuse_req_t req, fuse_ino_t ino, size_t size, off_t offset,
 	fuse_reply_data(req, &source, FUSE_BUF_NO_SPLICE);
 }
 
-/* To append is to write where the file ends now, whatever end the kernel last saw. */
+static bool file_holds(int file, const char *bytes, size_t size, off_t offset)
+{
+	char found[4096];
+
+	for (size_t at = 0; at < size; at += sizeof found) {
+		size_t part = size - at < sizeof found ? size - at : sizeof found;
+
+		if (pread(file, found, part, offset + (off_t)at) != (ssize_t)part ||
+		    memcmp(found, bytes + at, part) != 0)
+			return false;
+	}
+	return true;
+}
+
+/* To append is to write where the file ends now, whatever end the kernel last saw. After a kill the
+ * bytes may stand there already, at the end that was noted. */
+static ssize_t append(struct store *store, int file, const struct iovec *part)
+{
+	struct journal_turn *turn = &store_journal(store)->header->turn;
+	struct stat status;
+
+	if (store_turn_is_again(store) &&
+	    file_holds(file, part->iov_base, part->iov_len, (off_t)turn->append_at))
+		return (ssize_t)part->iov_len;
+	if (fstat(file, &status) < 0)
+		return -1;
+	turn->append_at = (uint64_t)status.st_size;
+	return pwritev2(file, part, 1, 0, RWF_APPEND);
+}
+
+static int64_t write_once(fuse_req_t req, int file, const struct iovec *part, off_t offset,
+                          bool appends)
+{
+	struct store *store = fs_of(req)->store;
+	int64_t written;
+
+	if (store_turn_done(store, &written))
+		return written;
+	fs_strip_set_id(req, file);
+	written = appends ? append(store, file, part) : pwritev2(file, part, 1, offset, 0);
+	if (written < 0)
+		written = -errno;
+	store_turn_did(store, written);
+	return written;
+}
+
 void fs_write(fuse_req_t req, fuse_ino_t ino, const char *bytes, size_t size, off_t offset,
               struct fuse_file_info *info)
 {
 	struct iovec part = {(void *)(uintptr_t)bytes, size};
 	int file = file_of(req, ino);
-	ssize_t written;
+	int64_t written = file;
 
-	if (file < 0) {
-		fuse_reply_err(req, -file);
-		return;
-	}
-	fs_strip_set_id(req, file);
-	written = pwritev2(file, &part, 1, offset, info->flags & O_APPEND ? RWF_APPEND : 0);
+	if (file >= 0)
+		written = write_once(req, file, &part, offset, info->flags & O_APPEND);
 	if (written < 0)
-		fuse_reply_err(req, errno);
+		fuse_reply_err(req, (int)-written);
 	else
 		fuse_reply_write(req, (size_t)written);
 }
@@ -161,15 +210,17 @@ void fs_write(fuse_req_t req, fuse_ino_t ino, const char *bytes, size_t size, of
 void fs_fallocate(fuse_req_t req, fuse_ino_t ino, int mode, off_t offset, off_t length,
                   struct fuse_file_info *info)
 {
+	struct store *store = fs_of(req)->store;
 	int file = file_of(req, ino);
+	int64_t result = file;
 
 	(void)info;
-	if (file < 0) {
-		fuse_reply_err(req, -file);
-		return;
+	if (file >= 0 && !store_turn_done(store, &result)) {
+		fs_strip_set_id(req, file);
+		result = fallocate(file, mode, offset, length) < 0 ? -errno : 0;
+		store_turn_did(store, result);
 	}
-	fs_strip_set_id(req, file);
-	fs_reply_result(req, fallocate(file, mode, offset, length) < 0 ? -errno : 0);
+	fs_reply_result(req, (int)result);
 }
 
 /* SEEK_DATA and SEEK_HOLE. The position that this leaves is nobody's: all else names its own. */

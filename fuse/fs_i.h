@@ -19,11 +19,9 @@ struct fs {
 	struct loop *loop;         /* borrowed */
 	struct store *store;       /* borrowed */
 	struct fuse_session *session;
-	struct fuse_buf request;
 	struct channel channel;
 	struct inodes inodes;
 	char *mountpoint;          /* absolute */
-	uint64_t mount_id;         /* 0: not mounted */
 	struct timespec born;      /* the root folder's times */
 };
 

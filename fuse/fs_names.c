@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Names in the one folder. Each answer that gives the kernel an inode is counted, unless the kernel
- * refuses to have it. */
+/* Names in the one folder. */
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -11,16 +10,13 @@
 
 static void reply_entry(fuse_req_t req, struct store_node *node)
 {
-	struct fs *fs = fs_of(req);
 	struct fuse_entry_param entry = {.ino = store_node_ino(node)};
 	int result = store_node_stat(node, &entry.attr);
 
-	if (result == 0)
-		result = inodes_give(&fs->inodes, node);
 	if (result < 0)
 		fuse_reply_err(req, -result);
-	else if (fuse_reply_entry(req, &entry) < 0)
-		inodes_take_back(&fs->inodes, entry.ino, 1);
+	else
+		fuse_reply_entry(req, &entry);
 }
 
 void fs_lookup(fuse_req_t req, fuse_ino_t parent, const char *name)
@@ -42,23 +38,23 @@ void fs_lookup(fuse_req_t req, fuse_ino_t parent, const char *name)
 		fuse_reply_err(req, ENOENT);
 }
 
+/* Nothing is kept for what the kernel looked up: see inodes.c. */
 void fs_forget(fuse_req_t req, fuse_ino_t ino, uint64_t times)
 {
-	inodes_take_back(&fs_of(req)->inodes, ino, times);
+	(void)ino, (void)times;
 	fuse_reply_none(req);
 }
 
 void fs_forget_multi(fuse_req_t req, size_t count, struct fuse_forget_data *forgets)
 {
-	for (size_t i = 0; i < count; i++)
-		inodes_take_back(&fs_of(req)->inodes, forgets[i].ino, forgets[i].nlookup);
+	(void)count, (void)forgets;
 	fuse_reply_none(req);
 }
 
 void fs_link(fuse_req_t req, fuse_ino_t ino, fuse_ino_t parent, const char *name)
 {
 	struct fs *fs = fs_of(req);
-	struct store_node *node = inodes_find(&fs->inodes, ino);
+	struct store_node *node = store_node_find(fs->store, ino);
 	struct stat status;
 	int result = node ? store_node_stat(node, &status) : -ESTALE;
 

@@ -2,12 +2,13 @@
 /* A kill -9 loses nothing that was stored to shared memory: the pages are the kernel's. So the
  * journal needs no log and no checksum, only an order of stores. Every change is decided by one
  * aligned 8-byte store, the commit: a record's key is written after the rest of it and cleared
- * before the rest means anything else. What a kill leaves half done is then a record that is
- * free, or an inode that no name leads to (a file being made or just unlinked), and store.c drops
- * those when it takes a journal over.
+ * before the rest means anything else. What a kill leaves half done is then a record that is free,
+ * or an inode that no name leads to (a file being made or just unlinked), and store.c drops those
+ * when it takes a journal over.
  *
- * Layout: one page of header, the table of inodes, and far behind it the table of names. The file
- * is sparse: only touched pages take memory. */
+ * Layout: one page of header, the table of inodes, far behind it the table of names, and behind
+ * that the place where a FUSE request is read to. The file is sparse: only touched pages take
+ * memory. */
 #include "fuse/journal.h"
 
 #include <errno.h>
@@ -20,8 +21,12 @@
 
 #include "base/own.h"
 
+#ifndef JOURNAL_VERSION
+#define JOURNAL_VERSION 2
+#endif
+
 enum {
-	JOURNAL_VERSION = 1,
+	JOURNAL_VERSION_MIN = 2,
 	HEADER_SIZE = 4096,
 	COUNT_FIRST = 512,
 	COUNT_MAX = 8 << 20,
@@ -30,6 +35,9 @@ enum {
 static const uint64_t journal_magic = 0x6c6e72756d6873; /* "shmurnl" */
 static const uint64_t entries_offset =
 	HEADER_SIZE + (uint64_t)COUNT_MAX * sizeof(struct journal_inode);
+static const uint64_t request_offset =
+	HEADER_SIZE + (uint64_t)COUNT_MAX *
+			      (sizeof(struct journal_inode) + sizeof(struct journal_entry));
 
 /* The compiler must not move the stores of a record past its commit. Other processes only look
  * after a kill. */
@@ -163,6 +171,7 @@ static int begin(struct journal *journal)
 	header->version = JOURNAL_VERSION;
 	header->ino_next = 2;    /* 1 is the root folder */
 	header->cookie_next = 3; /* 1 and 2 are "." and ".." in a listing */
+	header->connection_next = 1; /* 0 is the FUSE door */
 	commit(&header->magic, journal_magic);
 	return 0;
 }
@@ -178,11 +187,16 @@ static int take_over(struct journal *journal)
 
 	if (header->magic != journal_magic)
 		return -EBADMSG;
-	if (header->version != JOURNAL_VERSION)
+	if (header->version < JOURNAL_VERSION_MIN || header->version > JOURNAL_VERSION)
 		return -EPROTONOSUPPORT;
 	if (!count_is_valid(header->inode_count) || !count_is_valid(header->entry_count))
 		return -EBADMSG;
 	return map_tables(journal, header->inode_count, header->entry_count);
+}
+
+int64_t journal_versions(void)
+{
+	return (int64_t)JOURNAL_VERSION_MIN << 32 | JOURNAL_VERSION;
 }
 
 int journal_init(struct journal *journal, int fd)
@@ -213,6 +227,8 @@ void journal_deinit(struct journal *journal)
 {
 	table_unmap(&journal->inodes);
 	table_unmap(&journal->entries);
+	if (journal->request)
+		munmap(journal->request, JOURNAL_REQUEST_SIZE);
 	if (journal->header)
 		munmap(journal->header, HEADER_SIZE);
 	fd_close_at(&journal->fd);
@@ -243,6 +259,54 @@ uint64_t journal_next_cookie(struct journal *journal)
 
 	commit(&journal->header->cookie_next, cookie + 1);
 	return cookie;
+}
+
+uint64_t journal_next_connection(struct journal *journal)
+{
+	uint64_t number = journal->header->connection_next;
+
+	commit(&journal->header->connection_next, number + 1);
+	return number;
+}
+
+bool journal_turn_begin(struct journal *journal, uint64_t asker, uint64_t serial)
+{
+	struct journal_turn *turn = &journal->header->turn;
+
+	if (turn->active && turn->asker == asker && turn->serial == serial)
+		return true;
+	commit(&turn->active, 0);
+	turn->asker = asker;
+	turn->serial = serial;
+	turn->cookie_floor = journal->header->cookie_next;
+	turn->cookie_removed = 0;
+	turn->ino_opened = 0;
+	turn->crashes = 0;
+	turn->done = 0;
+	commit(&turn->active, 1);
+	return false;
+}
+
+void journal_turn_end(struct journal *journal)
+{
+	commit(&journal->header->turn.active, 0);
+}
+
+int journal_map_request(struct journal *journal)
+{
+	int result = file_grow(journal->fd, request_offset + JOURNAL_REQUEST_SIZE);
+	void *request;
+
+	if (result == 0)
+		result = file_reserve(journal->fd, request_offset, JOURNAL_REQUEST_SIZE);
+	if (result < 0)
+		return result;
+	request = mmap(NULL, JOURNAL_REQUEST_SIZE, PROT_READ | PROT_WRITE, MAP_SHARED, journal->fd,
+	               (off_t)request_offset);
+	if (request == MAP_FAILED)
+		return -errno;
+	journal->request = request;
+	return 0;
 }
 
 int64_t journal_add_inode(struct journal *journal, const struct journal_inode *inode)

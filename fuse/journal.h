@@ -3,6 +3,7 @@
 #ifndef SHMEMU_FUSE_JOURNAL_H
 #define SHMEMU_FUSE_JOURNAL_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -19,7 +20,10 @@ struct journal_inode {
 	uint32_t reserved;
 	uint64_t creator_start;
 	char creator_command[WIRE_COMMAND_SIZE];
-	uint8_t spare[32];
+	uint32_t opens;        /* by the FUSE door's mount */
+	int32_t backing;       /* likewise: their backing id, or 0 */
+	uint64_t orphan_since; /* seconds since the epoch; 0: is none, as far as is known */
+	uint8_t spare[16];
 };
 
 /* A name in a folder. Free as long as cookie is 0. */
@@ -35,6 +39,33 @@ struct journal_entry {
 _Static_assert(sizeof(struct journal_inode) == 128, "the layout is a format");
 _Static_assert(sizeof(struct journal_entry) == 288, "the layout is a format");
 
+/* The one request that is being served. A worker that is killed before its answer is through leaves
+ * it behind, and the next one, which is asked the same again, must not do twice what was done. */
+struct journal_turn {
+	uint64_t active; /* written last, cleared first */
+	uint64_t asker;  /* a connection's number; 0: the kernel, by the FUSE door */
+	uint64_t serial;
+	uint64_t cookie_floor;   /* names from here on were made by this request */
+	uint64_t cookie_removed; /* the name that it removes; 0: none */
+	uint64_t ino_opened;     /* the inode whose opens it changes; 0: none */
+	uint32_t opens;          /* to what */
+	uint32_t crashes;        /* workers that died of it by themselves */
+	int64_t result;          /* of what it did to a file's contents or attributes ... */
+	uint64_t done;           /* ... if 1: its answer may be through, so not to be done again */
+	uint64_t append_at;      /* where the file ended that it appends to */
+};
+
+enum { JOURNAL_INIT_SIZE = 256, JOURNAL_REQUEST_SIZE = (1 << 20) + (1 << 16) };
+
+/* What the FUSE door has agreed upon with the kernel. */
+struct journal_fuse {
+	int32_t refusal;      /* as channel.h: why nothing is passed through, or 0 */
+	int32_t backing_last; /* the highest backing id that was had */
+	uint32_t init_size;   /* of the kernel's INIT, written last; 0: none yet */
+	uint32_t reserved;
+	char init[JOURNAL_INIT_SIZE];
+};
+
 struct journal_header {
 	uint64_t magic; /* written last */
 	uint32_t version;
@@ -43,6 +74,11 @@ struct journal_header {
 	uint64_t cookie_next; /* likewise */
 	uint64_t inode_count; /* records that the file has room for */
 	uint64_t entry_count;
+	uint64_t connection_next;
+	uint64_t requests; /* answered */
+	uint64_t takeovers;
+	struct journal_turn turn;
+	struct journal_fuse fuse;
 };
 
 /* A table's window on the file. Records are named by their place, for the window moves when it
@@ -59,11 +95,18 @@ struct journal_table {
 struct journal {
 	int fd; /* owned */
 	struct journal_header *header;
+	char *request; /* JOURNAL_REQUEST_SIZE bytes; NULL: not asked for */
 	struct journal_table inodes;
 	struct journal_table entries;
 };
 
+_Static_assert(sizeof(struct journal_header) <= 4096, "one page");
+
 #define JOURNAL_NULL ((struct journal){.fd = -1})
+
+/* The versions of journals that this program can do: the lowest in the higher half, the highest,
+ * which it writes, in the lower. */
+int64_t journal_versions(void);
 
 /* Maps the file, which it takes; an empty one is made into a journal without records. Returns 0
  * or -errno, -EPROTONOSUPPORT for another version, -EBADMSG for what is no journal. */
@@ -77,6 +120,16 @@ struct journal_entry *journal_entry_at(const struct journal *journal, size_t at)
 /* Number that was never given out before, and never will be again. */
 uint64_t journal_next_ino(struct journal *journal);
 uint64_t journal_next_cookie(struct journal *journal);
+uint64_t journal_next_connection(struct journal *journal);
+
+/* Begins the turn of a request. Returns whether it is one that an earlier worker has begun: then
+ * what the turn says holds. journal_turn_end is called when its answer is through. */
+bool journal_turn_begin(struct journal *journal, uint64_t asker, uint64_t serial);
+void journal_turn_end(struct journal *journal);
+
+/* Maps the place for FUSE requests, which outlives the worker like the rest. Returns 0 or -errno.
+ * */
+int journal_map_request(struct journal *journal);
 
 /* Each writes one record and returns its place, or -errno (-ENOSPC: the table is full). The
  * record's first field is set last, by one store: a kill before it leaves a free record, after it

@@ -107,6 +107,17 @@ static int check_existing(const struct store *store, const struct store_actor *a
 	return result;
 }
 
+static int truncate_once(struct store *store, const struct store_node *node)
+{
+	int64_t result;
+
+	if (store_turn_done(store, &result))
+		return (int)result;
+	result = ftruncate(store_node_file(node), 0) < 0 ? -errno : 0;
+	store_turn_did(store, result);
+	return (int)result;
+}
+
 static int open_existing(struct store *store, const struct store_actor *actor,
                          struct store_node *node, int flags)
 {
@@ -121,9 +132,9 @@ static int open_existing(struct store *store, const struct store_actor *actor,
 	file = store_node_reopen(store, node, flags & ~(O_CREAT | O_EXCL | O_TRUNC));
 	if (file < 0)
 		return file;
-	if ((flags & O_TRUNC) && ftruncate(store_node_file(node), 0) < 0)
-		return -errno;
-	return fd_steal(&file);
+	if (flags & O_TRUNC)
+		result = truncate_once(store, node);
+	return result < 0 ? result : fd_steal(&file);
 }
 
 int store_open(struct store *store, const struct store_actor *actor, const char *name, int flags,
@@ -138,6 +149,11 @@ int store_open(struct store *store, const struct store_actor *actor, const char 
 		return result;
 	if (!node && !(flags & O_CREAT))
 		return -ENOENT;
+	if (store_made_before(store, name) && (flags & O_CREAT)) {
+		*ret_created = true;
+		*ret_node = node;
+		return store_reopen_made(store, node, flags & ~(O_CREAT | O_EXCL | O_TRUNC));
+	}
 	*ret_created = !node;
 	if (!node)
 		return store_create_open(store, name, birth, flags & ~(O_CREAT | O_EXCL | O_TRUNC),
@@ -155,6 +171,8 @@ int store_remove(struct store *store, const struct store_actor *actor, const cha
 	struct stat status;
 	int result;
 
+	if (store_removed_before(store, name))
+		return 0;
 	if (!node || (ino && store_node_ino(node) != ino))
 		return -ENOENT;
 	result = store_node_stat(node, &status);

@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 
 enum { EXIT_USAGE = 2 };
 
@@ -18,7 +19,12 @@ enum long_only {
 	OPTION_PASSTHROUGH,
 	OPTION_READY_FD,
 	OPTION_IDLE_EXIT,
-	OPTION_WAIT
+	OPTION_WAIT,
+	OPTION_USER_NAMES,
+	OPTION_USER_CONNECTIONS,
+	OPTION_REAP,
+	OPTION_GUARD,
+	OPTION_WORKER
 };
 
 static const char usage_text[] =
@@ -36,6 +42,12 @@ static const char usage_text[] =
 	"                          (files in $TMPDIR, which can reach a disk)\n"
 	"      --dir=DIR           meet clients in DIR instead of $SHMEMU_DIR or the default\n"
 	"      --idle-exit=SECONDS end that long after the last client and the last name are gone\n"
+	"      --reap=WHEN         take orphans away, segments that nobody holds and whose maker\n"
+	"                          is gone: never (the default), orphans (at once) or ttl:SECONDS\n"
+	"      --guard             keep what is in use from Python's resource tracker\n"
+	"      --user-names=N      names that one user may have, but for root and one's own;\n"
+	"                          0: any number. Default: half of what the daemon may have open\n"
+	"      --user-connections=N  likewise, connections. Default: a quarter\n"
 	"      --ready-fd=FD       write a byte to FD once serving\n"
 	"      --wait              wait for another daemon to leave DIR\n"
 	"  -h, --help              show this and exit\n"
@@ -50,6 +62,12 @@ static const struct option long_options[] = {
 	{"idle-exit", required_argument, NULL, OPTION_IDLE_EXIT},
 	{"ready-fd", required_argument, NULL, OPTION_READY_FD},
 	{"wait", no_argument, NULL, OPTION_WAIT},
+	{"user-names", required_argument, NULL, OPTION_USER_NAMES},
+	{"user-connections", required_argument, NULL, OPTION_USER_CONNECTIONS},
+	{"reap", required_argument, NULL, OPTION_REAP},
+	{"guard", no_argument, NULL, OPTION_GUARD},
+	/* The keeper's word to the worker. */
+	{"worker", required_argument, NULL, OPTION_WORKER},
 	{"help", no_argument, NULL, 'h'},
 	{"version", no_argument, NULL, 'V'},
 	{NULL, 0, NULL, 0},
@@ -87,6 +105,31 @@ static enum fs_passthrough parse_passthrough(const char *text)
 	return FS_PASSTHROUGH_OFF;
 }
 
+static void parse_reap(struct options *options, const char *text)
+{
+	static const char ttl[] = "ttl:";
+
+	if (strncmp(text, ttl, strlen(ttl)) == 0) {
+		options->reap = REAP_ORPHANS;
+		options->reap_seconds = parse_number("--reap=ttl:", text + strlen(ttl));
+	} else if (strcmp(text, "orphans") == 0) {
+		options->reap = REAP_ORPHANS;
+	} else if (strcmp(text, "never") != 0) {
+		errx(EXIT_USAGE, "--reap takes never, orphans or ttl:SECONDS, not '%s'", text);
+	}
+}
+
+/* By default no user can take all that there is. */
+static void share_out(struct options *options)
+{
+	struct rlimit limit;
+
+	if (getrlimit(RLIMIT_NOFILE, &limit) < 0)
+		return;
+	options->names_of_user = limit.rlim_max / 2;
+	options->connections_of_user = limit.rlim_max / 4;
+}
+
 static void apply(struct options *options, int option, bool *no_mount)
 {
 	switch (option) {
@@ -99,6 +142,15 @@ static void apply(struct options *options, int option, bool *no_mount)
 	case OPTION_IDLE_EXIT: options->idle_seconds = parse_number("--idle-exit", optarg); break;
 	case OPTION_READY_FD: options->ready_fd = (int)parse_number("--ready-fd", optarg); break;
 	case OPTION_WAIT: options->wait = true; break;
+	case OPTION_USER_NAMES:
+		options->names_of_user = parse_number("--user-names", optarg);
+		break;
+	case OPTION_USER_CONNECTIONS:
+		options->connections_of_user = parse_number("--user-connections", optarg);
+		break;
+	case OPTION_REAP: parse_reap(options, optarg); break;
+	case OPTION_GUARD: options->guard = true; break;
+	case OPTION_WORKER: options->worker_fd = (int)parse_number("--worker", optarg); break;
 	case 'h': fputs(usage_text, stdout); exit(EXIT_SUCCESS);
 	case 'V': puts("shmfs " SHMEMU_VERSION); exit(EXIT_SUCCESS);
 	default: fputs("shmfs: try 'shmfs --help'\n", stderr); exit(EXIT_USAGE);
@@ -107,10 +159,11 @@ static void apply(struct options *options, int option, bool *no_mount)
 
 struct options options_parse(int argc, char **argv)
 {
-	struct options options = {.ready_fd = -1};
+	struct options options = {.ready_fd = -1, .worker_fd = -1};
 	bool no_mount = false;
 	int option;
 
+	share_out(&options);
 	while ((option = getopt_long(argc, argv, "fo:hV", long_options, NULL)) != -1)
 		apply(&options, option, &no_mount);
 	if (argc - optind > 1)

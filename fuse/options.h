@@ -4,9 +4,11 @@
 #define SHMEMU_FUSE_OPTIONS_H
 
 #include <stdbool.h>
+#include <stdint.h>
 
 #include "fuse/anon.h"
 #include "fuse/fs.h"
+#include "fuse/reap.h"
 
 struct options {
 	const char *folder;     /* --dir; NULL: SHMEMU_DIR or the default */
@@ -18,6 +20,12 @@ struct options {
 	bool wait;              /* for another daemon to leave the folder */
 	int ready_fd;           /* -1: none */
 	unsigned idle_seconds;  /* 0: never */
+	uint64_t names_of_user; /* that one uid may have, but for root and our own; 0: any */
+	uint64_t connections_of_user;
+	enum reap_policy reap;
+	unsigned reap_seconds;  /* how long an orphan is left alone */
+	bool guard;
+	int worker_fd;          /* -1: this is the keeper; else the keeper's socket, taken */
 };
 
 /* Reads the command line. For --help and --version, and for a mistake, it prints and exits. */

@@ -51,10 +51,10 @@ int seat_take(struct seat *seat, const char *path, bool wait)
 	return 0;
 }
 
-int seat_listen(const struct seat *seat)
+int seat_listen(int folder)
 {
 	OWN_FD sock = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-	struct text path = place_at(seat->folder, PLACE_SOCKET);
+	struct text path = place_at(folder, PLACE_SOCKET);
 	struct sockaddr_un address = {.sun_family = AF_UNIX};
 	mode_t umask_before;
 	int on = 1;
@@ -64,7 +64,7 @@ int seat_listen(const struct seat *seat)
 		return -errno;
 	memcpy(address.sun_path, path.bytes, path.length + 1);
 	/* With the lock held, a socket found here is a dead daemon's. */
-	unlinkat(seat->folder, PLACE_SOCKET, 0);
+	unlinkat(folder, PLACE_SOCKET, 0);
 	/* Who may connect is the folder's mode to say. */
 	umask_before = umask(0);
 	result = bind(sock, (struct sockaddr *)&address, sizeof address) < 0 ? -errno : 0;
@@ -77,9 +77,13 @@ int seat_listen(const struct seat *seat)
 	return fd_steal(&sock);
 }
 
-void seat_leave(struct seat *seat)
+void seat_hide(const struct seat *seat)
 {
 	unlinkat(seat->folder, PLACE_SOCKET, 0);
+}
+
+void seat_leave(struct seat *seat)
+{
 	fd_close_at(&seat->folder);
 	fd_close_at(&seat->lock);
 }

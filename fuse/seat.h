@@ -15,10 +15,14 @@ struct seat {
  * -EADDRINUSE when another daemon serves it, -EACCES when it is not ours alone to write. */
 int seat_take(struct seat *seat, const char *path, bool wait);
 
-/* Listens in the folder. Returns a SEQPACKET socket owned by the caller, or -errno. */
-int seat_listen(const struct seat *seat);
+/* Listens in the folder (O_PATH, borrowed), whose lock the caller's keeper has. Returns a SEQPACKET
+ * socket owned by the caller, or -errno. */
+int seat_listen(int folder);
 
-/* Removes the socket and gives the folder up, in this order. */
+/* Removes the socket: no client finds it any more. */
+void seat_hide(const struct seat *seat);
+
+/* Gives the folder up. */
 void seat_leave(struct seat *seat);
 
 #endif

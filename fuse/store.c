@@ -3,9 +3,12 @@
  * that fstat tells. What is here besides is an index over them that a new worker builds again:
  * nodes by inode number, entries by name and in the order of their cookies.
  *
- * A node counts its names (links) and who holds it (the kernel's lookups and open files at the
- * FUSE door). It goes, and its file with it, when both are none. The socket door holds nothing:
- * what it hands out is the kernel's to keep alive. */
+ * A node counts its names (links) and its opens at the FUSE door. It goes, and its file with it,
+ * when both are none. The socket door holds nothing: what it hands out is the kernel's to keep
+ * alive.
+ *
+ * Requests are served one after another, so a kill leaves at most one half done. The journal names
+ * it (its turn), and what it has made shows by its cookie. */
 #include "fuse/store_i.h"
 
 #include <errno.h>
@@ -20,11 +23,11 @@
 #include "fuse/anon.h"
 #include "fuse/hash.h"
 #include "fuse/journal.h"
+#include "fuse/share.h"
 
 struct store_node {
 	struct store *store;
 	uint64_t ino;
-	uint64_t holds;
 	size_t record; /* its place in the journal */
 	uint32_t links;
 	int file; /* owned; -1 while a taken-over store waits for it */
@@ -42,8 +45,11 @@ struct store_entry {
 struct store {
 	struct journal journal;
 	struct anon *anon; /* borrowed */
+	struct store_keep *keep; /* borrowed; NULL: none */
 	struct store_node *nodes;
 	struct store_entry *entries;
+	struct shares names; /* of each uid */
+	bool again;         /* the request under way was begun before a kill */
 	int protected_regular;
 };
 
@@ -73,11 +79,18 @@ static struct store_node *node_new(struct store *store, uint64_t ino, size_t rec
 	return node;
 }
 
+static struct journal_inode *record_of(const struct store_node *node)
+{
+	return journal_inode_at(&node->store->journal, node->record);
+}
+
 /* Out of the index and the journal, its file with it. The source has forgotten it with its last
  * name. */
 static void node_free(struct store *store, struct store_node *node)
 {
 	journal_drop_inode(&store->journal, node->record);
+	if (store->keep)
+		store->keep->drop(store->keep, node->ino);
 	HASH_DEL(store->nodes, node);
 	fd_close_at(&node->file);
 	free(node);
@@ -100,6 +113,7 @@ static struct store_entry *entry_new(struct store *store, const struct journal_e
 		return NULL;
 	}
 	node->links++;
+	shares_add(&store->names, record_of(node)->creator_uid);
 	return entry;
 }
 
@@ -162,7 +176,7 @@ static int restore_entries(struct store *store)
 	return 0;
 }
 
-int store_new(struct store **ret_store, int journal, struct anon *anon)
+int store_new(struct store **ret_store, int journal, struct anon *anon, struct store_keep *keep)
 {
 	struct store *store = calloc(1, sizeof *store);
 	int result;
@@ -172,6 +186,7 @@ int store_new(struct store **ret_store, int journal, struct anon *anon)
 		return -ENOMEM;
 	}
 	store->anon = anon;
+	store->keep = keep;
 	store->protected_regular = read_protected_regular();
 	result = journal_init(&store->journal, journal);
 	if (result == 0)
@@ -196,6 +211,7 @@ struct store *store_free(struct store *store)
 
 	if (!store)
 		return NULL;
+	shares_deinit(&store->names);
 	HASH_ITER(hh, store->entries, entry, next_entry) {
 		HASH_DEL(store->entries, entry);
 		free(entry);
@@ -243,11 +259,60 @@ void store_restore_end(struct store *store)
 		if (entry->node->file < 0)
 			store_unlink(store, entry->name);
 	HASH_ITER(hh, store->nodes, node, next_node) {
-		if (!node->links) {
-			anon_forget(store->anon, node->ino);
+		if (node->links)
+			continue;
+		anon_forget(store->anon, node->ino);
+		if (!record_of(node)->opens || node->file < 0)
 			node_free(store, node);
-		}
 	}
+	/* The last one's file may be there without a record. */
+	if (!store_node_find(store, store->journal.header->ino_next - 1))
+		anon_forget(store->anon, store->journal.header->ino_next - 1);
+}
+
+bool store_turn_begin(struct store *store, uint64_t asker, uint64_t serial)
+{
+	store->again = journal_turn_begin(&store->journal, asker, serial);
+	return store->again;
+}
+
+bool store_turn_is_again(const struct store *store)
+{
+	return store->again;
+}
+
+bool store_turn_done(const struct store *store, int64_t *ret_result)
+{
+	const struct journal_turn *turn = &store->journal.header->turn;
+
+	if (!store->again || !turn->done)
+		return false;
+	*ret_result = turn->result;
+	return true;
+}
+
+void store_turn_did(struct store *store, int64_t result)
+{
+	struct journal_turn *turn = &store->journal.header->turn;
+
+	turn->result = result;
+	__atomic_store_n(&turn->done, 1, __ATOMIC_RELEASE);
+}
+
+void store_turn_end(struct store *store)
+{
+	journal_turn_end(&store->journal);
+	store->again = false;
+}
+
+void store_limit_names(struct store *store, uint64_t names)
+{
+	store->names.max = names;
+}
+
+struct journal *store_journal(struct store *store)
+{
+	return &store->journal;
 }
 
 uint64_t store_names(const struct store *store)
@@ -273,17 +338,65 @@ struct store_node *store_node_find(struct store *store, uint64_t ino)
 	return node;
 }
 
-struct store_node *store_node_hold(struct store_node *node)
+/* Set to a number and not counted up, that the same request may come twice. */
+static void set_opens(struct store *store, const struct store_node *node, uint32_t opens)
 {
-	node->holds++;
-	return node;
+	struct journal_turn *turn = &store->journal.header->turn;
+
+	if (store->again && turn->ino_opened == node->ino)
+		opens = turn->opens;
+	turn->opens = opens;
+	__atomic_store_n(&turn->ino_opened, node->ino, __ATOMIC_RELEASE);
+	record_of(node)->opens = opens;
 }
 
-void store_node_drop(struct store *store, struct store_node *node, uint64_t holds)
+void store_node_open(struct store *store, struct store_node *node)
 {
-	node->holds -= holds < node->holds ? holds : node->holds;
-	if (!node->holds && !node->links)
+	set_opens(store, node, record_of(node)->opens + 1);
+}
+
+void store_node_close(struct store *store, struct store_node *node)
+{
+	uint32_t opens = record_of(node)->opens;
+
+	set_opens(store, node, opens ? opens - 1 : 0);
+	if (!record_of(node)->opens && !node->links)
 		node_free(store, node);
+}
+
+uint32_t store_node_opens(const struct store_node *node)
+{
+	return record_of(node)->opens;
+}
+
+int32_t store_node_backing(const struct store_node *node)
+{
+	return record_of(node)->backing;
+}
+
+void store_node_set_backing(struct store_node *node, int32_t backing)
+{
+	record_of(node)->backing = backing;
+}
+
+uint64_t store_node_orphan_since(const struct store_node *node)
+{
+	return record_of(node)->orphan_since;
+}
+
+void store_node_set_orphan_since(struct store_node *node, uint64_t since)
+{
+	record_of(node)->orphan_since = since;
+}
+
+void store_nodes_each(struct store *store, void (*each)(struct store_node *node, void *details),
+                      void *details)
+{
+	struct store_node *node;
+	struct store_node *next;
+
+	HASH_ITER(hh, store->nodes, node, next)
+		each(node, details);
 }
 
 uint64_t store_node_ino(const struct store_node *node)
@@ -298,7 +411,7 @@ int store_node_file(const struct store_node *node)
 
 void store_node_creator(const struct store_node *node, struct store_creator *ret_creator)
 {
-	const struct journal_inode *inode = journal_inode_at(&node->store->journal, node->record);
+	const struct journal_inode *inode = record_of(node);
 
 	*ret_creator = (struct store_creator){
 		.pid = inode->creator_pid,
@@ -362,27 +475,80 @@ static int give_away(int file, const struct store_birth *birth)
 	return fchmod(file, birth->mode) < 0 ? -errno : 0;
 }
 
-static int add_node(struct store *store, uint64_t ino, const struct store_creator *creator,
-                    int file, struct store_node **ret_node)
+static int index_node(struct store *store, const struct journal_inode *record, int file,
+                      struct store_node **ret_node)
 {
-	struct journal_inode record = {
-		.ino = ino,
-		.kind = JOURNAL_REGULAR,
-		.creator_pid = creator->pid,
-		.creator_uid = creator->uid,
-		.creator_start = creator->start,
-	};
-	int64_t at;
+	int64_t at = journal_add_inode(&store->journal, record);
 
-	memcpy(record.creator_command, creator->command, sizeof record.creator_command);
-	at = journal_add_inode(&store->journal, &record);
 	if (at < 0)
 		return (int)at;
-	*ret_node = node_new(store, ino, (size_t)at, file);
+	*ret_node = node_new(store, record->ino, (size_t)at, file);
 	if (*ret_node)
 		return 0;
 	journal_drop_inode(&store->journal, (size_t)at);
 	return -ENOMEM;
+}
+
+static int add_node(struct store *store, uint64_t ino, const struct store_birth *birth, int file,
+                    struct store_node **ret_node)
+{
+	struct journal_inode record = {
+		.ino = ino,
+		.kind = JOURNAL_REGULAR,
+		.creator_pid = birth->creator.pid,
+		.creator_uid = birth->uid,
+		.creator_start = birth->creator.start,
+	};
+	int result = store->keep ? store->keep->put(store->keep, ino, file) : 0;
+
+	if (result < 0)
+		return result;
+	memcpy(record.creator_command, birth->creator.command, sizeof record.creator_command);
+	result = index_node(store, &record, file, ret_node);
+	if (result < 0 && store->keep)
+		store->keep->drop(store->keep, ino);
+	return result;
+}
+
+/* The name that the request under way has made before a kill, or NULL. */
+static const struct store_entry *entry_made_before(const struct store *store, const char *name)
+{
+	const struct store_entry *entry = store->again ? entry_find(store, name) : NULL;
+
+	return entry && entry->cookie >= store->journal.header->turn.cookie_floor ? entry : NULL;
+}
+
+struct store_node *store_made_before(const struct store *store, const char *name)
+{
+	const struct store_entry *entry = entry_made_before(store, name);
+
+	return entry ? entry->node : NULL;
+}
+
+bool store_removed_before(const struct store *store, const char *name)
+{
+	uint64_t removed = store->again ? store->journal.header->turn.cookie_removed : 0;
+	const struct store_entry *entry = entry_find(store, name);
+
+	return removed && (!entry || entry->cookie != removed);
+}
+
+/* A user's daemon may not open its own file against the mode that it has got by now. */
+int store_reopen_made(struct store *store, struct store_node *node, int flags)
+{
+	int opened = store_node_reopen(store, node, flags);
+	struct stat status;
+
+	if (opened != -EACCES)
+		return opened;
+	if (fstat(node->file, &status) < 0 || fchmod(node->file, 0600) < 0)
+		return -errno;
+	opened = store_node_reopen(store, node, flags);
+	if (fchmod(node->file, status.st_mode & 07777) == 0)
+		return opened;
+	if (opened >= 0)
+		close(opened);
+	return -EACCES;
 }
 
 int store_link(struct store *store, struct store_node *node, const char *name)
@@ -393,8 +559,12 @@ int store_link(struct store *store, struct store_node *node, const char *name)
 
 	if (!name_is_valid(name, length))
 		return length > NAME_LENGTH_MAX ? -ENAMETOOLONG : -EINVAL;
+	if (store_made_before(store, name) == node)
+		return 0;
 	if (entry_find(store, name))
 		return -EEXIST;
+	if (!shares_allow(&store->names, record_of(node)->creator_uid))
+		return -ENOSPC;
 	record.cookie = journal_next_cookie(&store->journal);
 	record.name_length = (uint32_t)length;
 	memcpy(record.name, name, length);
@@ -415,7 +585,7 @@ static int make_named(struct store *store, const char *name, const struct store_
 	int result = give_away(file, birth);
 
 	if (result == 0)
-		result = add_node(store, ino, &birth->creator, file, &node);
+		result = add_node(store, ino, birth, file, &node);
 	if (result < 0) {
 		close(file);
 		return result;
@@ -438,6 +608,8 @@ static int create(struct store *store, const char *name, const struct store_birt
 
 	if (entry_find(store, name))
 		return -EEXIST;
+	if (!shares_allow(&store->names, birth->uid))
+		return -ENOSPC;
 	ino = journal_next_ino(&store->journal);
 	file = make_file(store, ino, birth);
 	if (file < 0)
@@ -458,7 +630,12 @@ static int create(struct store *store, const char *name, const struct store_birt
 int store_create(struct store *store, const char *name, const struct store_birth *birth,
                  struct store_node **ret_node)
 {
-	return create(store, name, birth, ret_node, NULL);
+	struct store_node *made = store_made_before(store, name);
+
+	if (!made)
+		return create(store, name, birth, ret_node, NULL);
+	*ret_node = made;
+	return 0;
 }
 
 int store_create_open(struct store *store, const char *name, const struct store_birth *birth,
@@ -475,13 +652,15 @@ int store_unlink(struct store *store, const char *name)
 	if (!entry)
 		return -ENOENT;
 	node = entry->node;
+	store->journal.header->turn.cookie_removed = entry->cookie;
+	shares_remove(&store->names, record_of(node)->creator_uid);
 	journal_drop_entry(&store->journal, entry->record);
 	HASH_DEL(store->entries, entry);
 	free(entry);
 	node->links--;
 	if (!node->links)
 		anon_forget(store->anon, node->ino);
-	if (!node->links && !node->holds)
+	if (!node->links && !record_of(node)->opens)
 		node_free(store, node);
 	return 0;
 }

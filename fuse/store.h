@@ -11,6 +11,7 @@
 #include "base/wire.h"
 
 struct anon;
+struct journal;
 struct store;
 struct store_node;
 struct store_entry;
@@ -45,11 +46,19 @@ struct store_birth {
 	size_t initial_length;
 };
 
+/* Whoever keeps the files for the store's next process. A file is put there before it has a record:
+ * whoever gets it from us will find it there after a kill. */
+struct store_keep {
+	/* The file is borrowed. 0 or -errno. */
+	int (*put)(struct store_keep *keep, uint64_t ino, int file);
+	void (*drop)(struct store_keep *keep, uint64_t ino);
+};
+
 /* Opens the store whose tables are in `journal`, a memfd as journal.h describes (taken; an empty
  * one is a new store), with files from `anon` (borrowed). Files of a store that is taken over are
  * put back one by one with store_restore_file; inodes whose file is not put back are dropped by
- * store_restore_end. Returns 0 or -errno. */
-int store_new(struct store **ret_store, int journal, struct anon *anon);
+ * store_restore_end. `keep` is borrowed, and may be NULL. Returns 0 or -errno. */
+int store_new(struct store **ret_store, int journal, struct anon *anon, struct store_keep *keep);
 struct store *store_free(struct store *store); /* accepts and returns NULL */
 /* Nobody takes the store over: what a program has mapped must keep its own memory alive, not all.
  */
@@ -59,14 +68,41 @@ int store_restore_file(struct store *store, uint64_t ino,
                        int fd); /* takes fd; -ENOENT: unknown inode */
 void store_restore_end(struct store *store);
 
+/* A request begins and ends. One that an earlier process was killed in comes again: what it had
+ * done by then is found and told as if done now, not done twice. `asker` and `serial` tell whether
+ * it is the same; returned is whether it comes again. */
+bool store_turn_begin(struct store *store, uint64_t asker, uint64_t serial);
+/* What changes a file itself must not be done after the answer, when others may have changed it
+ * since: store_turn_did notes the result before the answer, store_turn_done finds it there after a
+ * kill. */
+bool store_turn_done(const struct store *store, int64_t *ret_result);
+void store_turn_did(struct store *store, int64_t result);
+bool store_turn_is_again(const struct store *store);
+void store_turn_end(struct store *store);
+
+/* Names that one uid may have, but for root and the daemon's own; 0: as many as it likes. */
+void store_limit_names(struct store *store, uint64_t names);
+
+struct journal *store_journal(struct store *store); /* borrowed */
+
 uint64_t store_names(const struct store *store);
 uint64_t store_inodes(const struct store *store);
 
-/* A node is an inode in memory. It lives as long as it has a name or somebody holds it: whoever
- * keeps a pointer past the next call into the store holds it. */
+/* A node is an inode in memory. It lives as long as it has a name or is open through the FUSE door;
+ * a pointer to it is good until the next call into the store. */
 struct store_node *store_node_find(struct store *store, uint64_t ino);
-struct store_node *store_node_hold(struct store_node *node);
-void store_node_drop(struct store *store, struct store_node *node, uint64_t holds);
+void store_node_open(struct store *store, struct store_node *node);
+void store_node_close(struct store *store, struct store_node *node);
+uint32_t store_node_opens(const struct store_node *node);
+/* The kernel's name for the file while it is open: a backing id, or 0. */
+int32_t store_node_backing(const struct store_node *node);
+void store_node_set_backing(struct store_node *node, int32_t backing);
+/* Since when it is known as an orphan, in seconds since the epoch; 0: is none. The reaper's. */
+uint64_t store_node_orphan_since(const struct store_node *node);
+void store_node_set_orphan_since(struct store_node *node, uint64_t since);
+/* Goes through all nodes: calls `each` with every one. */
+void store_nodes_each(struct store *store, void (*each)(struct store_node *node, void *details),
+                      void *details);
 uint64_t store_node_ino(const struct store_node *node);
 void store_node_creator(const struct store_node *node, struct store_creator *ret_creator);
 int store_node_file(const struct store_node *node); /* read-write, borrowed */
@@ -83,7 +119,7 @@ struct store_node *store_lookup(struct store *store, const char *name);
 int store_create(struct store *store, const char *name, const struct store_birth *birth,
                  struct store_node **ret_node);
 
-/* Gives a node one more name. 0, -EEXIST, -EINVAL, -ENOSPC. */
+/* Gives a node one more name. 0, -EEXIST, -EINVAL, -ENOSPC (full, or the owner's share is). */
 int store_link(struct store *store, struct store_node *node, const char *name);
 
 /* Removes a name. 0 or -ENOENT. Judges nobody's rights: store_remove does. */

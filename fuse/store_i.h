@@ -11,6 +11,14 @@
 int store_create_open(struct store *store, const char *name, const struct store_birth *birth,
                       int flags, struct store_node **ret_node);
 
+/* The node that the request under way has made under this name before a kill, or NULL; and opening
+ * that as store_create_open would have. */
+struct store_node *store_made_before(const struct store *store, const char *name);
+int store_reopen_made(struct store *store, struct store_node *node, int flags);
+
+/* Has the request under way removed this name before a kill? */
+bool store_removed_before(const struct store *store, const char *name);
+
 /* The value of /proc/sys/fs/protected_regular. */
 int store_protected_regular(const struct store *store);
 

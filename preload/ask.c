@@ -120,7 +120,7 @@ static void undo(const struct line *line, const struct wire_request *request,
 	client_ask(line->sock, &removal, &ignored);
 }
 
-static int ask_once(const struct wire_request *request, struct client_answer *ret_answer,
+static int ask_once(struct wire_request *request, struct client_answer *ret_answer,
                     struct text *ret_why)
 {
 	int other;
@@ -170,7 +170,7 @@ static void log_failure(int result, const struct client_answer *answer, struct t
 	boot_log_error(*why, -result);
 }
 
-int ask(const struct wire_request *request, struct client_answer *ret_answer)
+int ask(struct wire_request *request, struct client_answer *ret_answer)
 {
 	struct text why = TEXT_NULL;
 	int result = -ECONNRESET;

@@ -9,6 +9,6 @@
  * owned by the caller for WIRE_OPEN. When no daemon could be asked, one of -ENOSYS, -EACCES,
  * -EMFILE, -ENFILE, -ENOMEM, -ETIMEDOUT and -EPROTONOSUPPORT, with a line in the log. A WIRE_OPEN
  * that fails has changed nothing. */
-int ask(const struct wire_request *request, struct client_answer *ret_answer);
+int ask(struct wire_request *request, struct client_answer *ret_answer);
 
 #endif

@@ -6,14 +6,14 @@ import socket
 import struct
 from collections import namedtuple
 
-MAGIC, VERSION = 0x756d6873, 1
+MAGIC, VERSION = 0x756d6873, 3
 LIST, STATUS = 3, 4
-REQUEST = struct.Struct("=IHHIIQQHHI64s256s")
-REPLY = struct.Struct("=IHHiIQ5Q")
-ENTRY = struct.Struct("=QQQIIIIQ64s256s")
+REQUEST = struct.Struct("=IHHIIQQQHHI64s256s")
+REPLY = struct.Struct("=IHHiIQQ4QII")
+ENTRY = struct.Struct("=QQQIIIIQIIQQ64s256s")
 LIST_MAX = 16
 
-Status = namedtuple("Status", "requests connections names inodes pid")
+Status = namedtuple("Status", "requests connections names inodes pid keeper")
 
 
 class Daemon:
@@ -26,15 +26,20 @@ class Daemon:
         self.asked = 0
 
     def ask(self, op, cursor=0):
-        self.sock.send(REQUEST.pack(MAGIC, VERSION, op, 0, 0, cursor, 0, 0, 0, 0, b"", b""))
         self.asked += 1
-        answer = self.sock.recv(REPLY.size + LIST_MAX * ENTRY.size)
-        reply = REPLY.unpack_from(answer)
+        self.sock.send(REQUEST.pack(MAGIC, VERSION, op, 0, 0, self.asked, cursor, 0, 0, 0, 0, b"",
+                                    b""))
+        while True:
+            answer = self.sock.recv(REPLY.size + LIST_MAX * ENTRY.size)
+            reply = REPLY.unpack_from(answer)
+            # After a kill the last answer may come twice.
+            if reply[6] == self.asked:
+                break
         assert reply[:3] == (MAGIC, VERSION, op) and reply[3] >= 0, reply
         return reply, answer[REPLY.size:]
 
     def status(self):
-        return Status(*self.ask(STATUS)[0][6:])
+        return Status(*self.ask(STATUS)[0][7:])
 
     def list(self):
         """Returns the sizes of all files, by name."""
@@ -45,7 +50,7 @@ class Daemon:
                 return sizes
             for entry in ENTRY.iter_unpack(rest[:reply[3] * ENTRY.size]):
                 cursor = entry[0]
-                sizes[os.fsdecode(entry[9].rstrip(b"\0"))] = entry[2]
+                sizes[os.fsdecode(entry[13].rstrip(b"\0"))] = entry[2]
 
     def close(self):
         self.sock.close()

@@ -246,8 +246,9 @@ class Served(World):
             assert len(pipe.read(1)) == 1, f"shmfs is not ready: {self.said()}"
         self.daemon = Daemon(self.run_folder)
         self.lister = Daemon(self.run_folder)  # for a Watch, which is a thread of its own
-        self.pid = self.daemon.status().pid
-        assert self.pid == self.process.pid, "another daemon answers"
+        status = self.daemon.status()
+        self.pid = status.pid
+        assert status.keeper == self.process.pid, "another daemon answers"
 
     before_daemon = ()
 
@@ -302,10 +303,11 @@ class Lambda(Served):
 class Mount(Served):
     name = "mount"
     with_library = True
+    passthrough = "require"
 
     def start(self):
         self.store = self.folder("mount", 0o755)
-        self.serve("--passthrough=require", self.store)
+        self.serve("--passthrough=" + self.passthrough, self.store)
 
     def enter(self):
         return [SHMEMU, "without", "dev-shm", "fuse", "--"]

@@ -119,6 +119,8 @@ class Host:
         for path in glob.glob("/proc/[0-9]*/cmdline"):
             with contextlib.suppress(OSError), open(path, "rb") as file:
                 words = file.read().split(b"\0")
+                if any(word.startswith(b"--worker=") for word in words):
+                    continue
                 if any(word.startswith(f"--dir={self.top}/".encode()) for word in words):
                     found.append(int(path.split("/")[2]))
         return found
@@ -132,6 +134,7 @@ def until(condition, what, patience=PATIENCE):
 
 
 HEADER = struct.Struct("=IHH")
+SERIAL_IN_REPLY = 24
 
 
 def reply(op, version=VERSION, result=0):
@@ -186,6 +189,8 @@ class FakeDaemon(threading.Thread):
                 if answered is None:
                     continue
                 data, files = answered
+                if len(data) >= REPLY.size:
+                    data = data[:SERIAL_IN_REPLY] + request[16:24] + data[SERIAL_IN_REPLY + 8:]
                 rights = [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", files))]
                 sock.sendmsg([data], rights if files else [])
             sock.close()

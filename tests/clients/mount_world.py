@@ -52,8 +52,13 @@ class World:
             file.write(contents)
         return self.path(name)
 
+    def pids(self):
+        """The keeper and its worker."""
+        with open(f"/proc/{self.daemon.pid}/task/{self.daemon.pid}/children") as file:
+            return [self.daemon.pid, *map(int, file.read().split())]
+
     def fds(self):
-        return len(os.listdir(f"/proc/{self.daemon.pid}/fd"))
+        return sum(len(os.listdir(f"/proc/{pid}/fd")) for pid in self.pids())
 
     def said(self):
         self.errors.seek(0)

@@ -82,7 +82,7 @@ def one_line_alone():
         daemon = Daemon(folder)
         status = daemon.status()
         equal((status.names, status.inodes), (0, 0))
-        os.kill(status.pid, signal.SIGTERM)
+        os.kill(status.keeper, signal.SIGTERM)
         daemon.close()
         until(lambda: not os.path.exists(os.path.join(folder, "socket")), "its daemon to end")
 

@@ -27,7 +27,7 @@ static void begin(enum anon_kind kind)
 		cr_skip_test("this host has no %s files: %s", anon_kind_name(kind),
 		             strerror(-result));
 	cr_assert_eq(result, 0, "%s: %s", anon_kind_name(kind), strerror(-result));
-	cr_assert_eq(store_new(&store, memfd_create("journal", MFD_CLOEXEC), &anon), 0);
+	cr_assert_eq(store_new(&store, memfd_create("journal", MFD_CLOEXEC), &anon, NULL), 0);
 }
 
 static void end(void)
@@ -124,14 +124,15 @@ Test(store, files_on_tmpfs_know_whether_they_have_a_name)
 
 	begin(ANON_TMPFS);
 	make("a");
-	node = store_node_hold(store_lookup(store, "a"));
+	node = store_lookup(store, "a");
+	store_node_open(store, node);
 	fstat(store_node_file(node), &status);
 	cr_expect_eq(status.st_nlink, 1);
 	store_unlink(store, "a");
 	fstat(store_node_file(node), &status);
 	cr_expect_eq(status.st_nlink, 0);
-	cr_expect_eq(store_inodes(store), 1, "held");
-	store_node_drop(store, node, 1);
+	cr_expect_eq(store_inodes(store), 1, "open");
+	store_node_close(store, node);
 	cr_expect_eq(store_inodes(store), 0);
 	end();
 }
@@ -222,7 +223,7 @@ static _Noreturn void be_killed(int journal, struct claims *claims, unsigned see
 	struct store *mine;
 	char name[16];
 
-	if (store_new(&mine, journal, &anon) < 0)
+	if (store_new(&mine, journal, &anon, NULL) < 0)
 		_exit(1);
 	for (const struct store_entry *e = store_entry_after(mine, 0); e; e = store_entry_next(e))
 		store_restore_file(mine, store_node_ino(store_entry_node(e)), memfd_create("x", 0));
@@ -254,7 +255,7 @@ static void check_claims(int journal, struct claims *claims)
 	int unknown = 0;
 	char name[16];
 
-	cr_assert_eq(store_new(&store, dup(journal), &anon), 0,
+	cr_assert_eq(store_new(&store, dup(journal), &anon, NULL), 0,
 	             "a journal is whole at any instant");
 	for (int at = 0; at < NAMES; at++) {
 		bool found;

@@ -83,15 +83,19 @@ Test(wire, impossible_names_are_invalid_not_broken)
 Test(wire, replies)
 {
 	struct wire_reply reply = {.header = {WIRE_MAGIC, WIRE_VERSION, WIRE_LIST}, .result = 2};
+	struct wire_header asked = reply.header;
+	struct wire_header other = {WIRE_MAGIC, WIRE_VERSION, WIRE_OPEN};
+	struct wire_header older = {WIRE_MAGIC, WIRE_VERSION_MIN, WIRE_LIST};
 	size_t size = sizeof reply + 2 * sizeof(struct wire_entry);
 
-	cr_expect_eq(wire_check_reply(&reply, size, WIRE_LIST), 0);
-	cr_expect_eq(wire_check_reply(&reply, size, WIRE_OPEN), -EPROTO, "another operation's");
-	cr_expect_eq(wire_check_reply(&reply, size - 1, WIRE_LIST), -EPROTO, "short");
+	cr_expect_eq(wire_check_reply(&reply, size, &older), -EPROTONOSUPPORT);
+	cr_expect_eq(wire_check_reply(&reply, size, &asked), 0);
+	cr_expect_eq(wire_check_reply(&reply, size, &other), -EPROTO, "another operation's");
+	cr_expect_eq(wire_check_reply(&reply, size - 1, &asked), -EPROTO, "short");
 	reply.result = WIRE_LIST_MAX + 1;
-	cr_expect_eq(wire_check_reply(&reply, size, WIRE_LIST), -EPROTO, "more than fit");
+	cr_expect_eq(wire_check_reply(&reply, size, &asked), -EPROTO, "more than fit");
 	reply.result = -5000;
-	cr_expect_eq(wire_check_reply(&reply, sizeof reply, WIRE_LIST), -EPROTO, "no errno");
+	cr_expect_eq(wire_check_reply(&reply, sizeof reply, &asked), -EPROTO, "no errno");
 }
 
 static void socket_pair(int pair[2])

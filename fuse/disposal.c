@@ -1,0 +1,89 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* The last close of a file can wait for others: of a TCP socket with SO_LINGER, of a file in
+ * somebody's FUSE filesystem, or of a socket in whose queue such a file lies. One thread closes
+ * after the other what is written to a pipe; when one has been at it for too long, the next begins,
+ * and at THREADS_MAX the pipe fills and then its writer closes by itself: who sent all these is
+ * bounded by the limits on connections. */
+#include "fuse/disposal.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "base/own.h"
+
+enum { THREADS_MAX = 16, STACK_SIZE = 64 << 10 };
+
+static struct {
+	int ends[2];
+	bool open;
+	int threads;
+	atomic_int waiting; /* written and not closed yet */
+} disposal;
+
+static void *close_all(void *unused)
+{
+	int fd;
+
+	while (read(disposal.ends[0], &fd, sizeof fd) == sizeof fd) {
+		close(fd);
+		atomic_fetch_sub(&disposal.waiting, 1);
+	}
+	return unused;
+}
+
+static void start_thread(void)
+{
+	pthread_attr_t attributes;
+	sigset_t all;
+	sigset_t before;
+	pthread_t thread;
+
+	sigfillset(&all);
+	pthread_attr_init(&attributes);
+	pthread_attr_setdetachstate(&attributes, PTHREAD_CREATE_DETACHED);
+	pthread_attr_setstacksize(&attributes, STACK_SIZE);
+	pthread_sigmask(SIG_SETMASK, &all, &before);
+	if (pthread_create(&thread, &attributes, close_all, NULL) == 0)
+		disposal.threads++;
+	pthread_sigmask(SIG_SETMASK, &before, NULL);
+	pthread_attr_destroy(&attributes);
+}
+
+int disposal_begin(void)
+{
+	if (pipe2(disposal.ends, O_CLOEXEC | O_NONBLOCK) < 0)
+		return -errno;
+	/* Threads wait for more; the writer never does. */
+	fcntl(disposal.ends[0], F_SETFL, 0);
+	disposal.open = true;
+	return 0;
+}
+
+/* More are waiting than there are threads: those may be stuck. */
+static bool is_manned(void)
+{
+	if (disposal.threads <= atomic_load(&disposal.waiting) && disposal.threads < THREADS_MAX)
+		start_thread();
+	return disposal.threads > 0;
+}
+
+void disposal_close(int fd)
+{
+	if (fd < 0)
+		return;
+	if (!disposal.open || !is_manned()) {
+		close(fd);
+		return;
+	}
+	atomic_fetch_add(&disposal.waiting, 1);
+	if (write(disposal.ends[1], &fd, sizeof fd) != sizeof fd) {
+		atomic_fetch_sub(&disposal.waiting, 1);
+		close(fd);
+	}
+}

@@ -1,0 +1,73 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* What keeper and worker say to each other: SEQPACKET messages of one shape, each with at most one
+ * descriptor. */
+#ifndef SHMEMU_FUSE_KEEP_H
+#define SHMEMU_FUSE_KEEP_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/* Changes with any change of the messages or of what they mean. A worker says which versions it can
+ * do, the keeper, which outlives workers, decides. A test builds workers of other versions. */
+#ifndef KEEP_VERSION
+#define KEEP_VERSION 1
+#endif
+enum { KEEP_VERSION_MIN = 1 };
+
+enum keep_op {
+	KEEP_HELLO = 1, /* worker: id KEEP_VERSION, value the journal's version. The keeper drops a
+	                   worker that it can't work with */
+	KEEP_ITEM,      /* keeper: one of the things kept, with its descriptor */
+	KEEP_GO,        /* keeper: that was all; value: KEEP_GO_... */
+	KEEP_READY,     /* worker: serves */
+	KEEP_PUT,       /* worker: keep this, with its descriptor. It is kept once it is sent: what
+	                   is in the socket survives the sender */
+	KEEP_DROP,      /* worker: no longer */
+	KEEP_END,       /* worker: all is over; value: the exit status */
+	KEEP_LEAVE,     /* keeper: another takes over: finish the request under way and exit */
+	KEEP_STOP,      /* keeper: all is to end: say KEEP_END and exit */
+};
+
+enum keep_kind {
+	KEEP_SEAT = 1,   /* the folder served (O_PATH) */
+	KEEP_SOURCE,     /* where anonymous files come from; id: its enum anon_kind */
+	KEEP_JOURNAL,
+	KEEP_LISTENER,
+	KEEP_FUSE,       /* /dev/fuse; id: the mount's, as statx(2) has it */
+	KEEP_FILE,       /* a segment; id: its inode number */
+	KEEP_CONNECTION, /* a client's; id: its number */
+};
+
+enum {
+	KEEP_GO_CRASHED = 1, /* the last worker died of itself, not of a SIGKILL */
+};
+
+struct keep_message {
+	uint32_t op;
+	uint32_t kind;
+	uint64_t id;
+	int64_t value;
+};
+
+/* The worker's end. */
+struct keep {
+	int sock; /* owned */
+};
+
+#define KEEP_NULL ((struct keep){.sock = -1})
+
+/* Sends one message; `fd` is borrowed, -1 for none. Waits for room. Returns 0 or -errno; -EPIPE or
+ * -ECONNRESET when the other end is gone. */
+int keep_send(int sock, const struct keep_message *message, int fd);
+
+/* Receives one message; *ret_fd is owned by the caller, or -1. Returns 1, 0 when the other end is
+ * gone, or -errno: -EAGAIN with MSG_DONTWAIT in `flags`, -EPROTO for what is no message. */
+int keep_receive(int sock, struct keep_message *ret_message, int *ret_fd, int flags);
+
+/* Shorthands for the worker. Each returns 0 or -errno. */
+int keep_put(const struct keep *keep, enum keep_kind kind, uint64_t id, int fd);
+int keep_drop(const struct keep *keep, enum keep_kind kind, uint64_t id);
+int keep_say(const struct keep *keep, enum keep_op op, uint64_t id, int64_t value);
+
+#endif

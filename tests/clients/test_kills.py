@@ -1,0 +1,196 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""Nothing is lost when the daemon's worker dies: TAP on standard output.
+
+Aim: while eight processes make, map, resize, link, list and remove files and semaphores by both
+doors, and check every result, the worker is killed, or replaced by another program, again and again;
+no operation may fail or come out wrong, no name may be lost or be there twice, the mount stays, and
+the daemon's descriptors are in the end what they were. Method: kill_load.py is the load; this kills
+at random moments and measures the time until the next worker answers. How often: SHMEMU_TEST_KILLS,
+else a few; a thousand with SHMEMU_TEST_LONG. Run it with SHMEMU_PREFIX set to an installed tree.
+"""
+
+import contextlib
+import os
+import random
+import signal
+import statistics
+import subprocess
+import sys
+import time
+
+sys.dont_write_bytecode = True
+from client_tap import Skip, Tap
+from client_wire import Daemon
+from client_world import (PYTHON, SHMFS, Lambda, Mount, is_root, library, private, until, world)
+
+KILLS = int(os.environ.get("SHMEMU_TEST_KILLS",
+                           1000 if os.environ.get("SHMEMU_TEST_LONG") else 60))
+PROCESSES = 8
+LOAD = os.path.join(os.path.dirname(os.path.abspath(__file__)), "kill_load.py")
+
+
+class Passthrough(Mount):
+    name = "mount"
+
+
+class Direct(Mount):
+    name = "direct"
+    passthrough = "off"
+
+
+class Library(Lambda):
+    name = "library"
+
+
+class Load:
+    """The eight processes."""
+
+    def __init__(self, a_world):
+        kinds = ["library"] if isinstance(a_world, Lambda) else ["library", a_world.name]
+        self.processes = []
+        script = a_world.install(LOAD)
+        for number in range(PROCESSES):
+            kind = kinds[number % len(kinds)]
+            mount = getattr(a_world, "store", "none")
+            enter = a_world.enter() if kind == "library" else []
+            preload = ["env", "LD_PRELOAD=" + library()] if kind == "library" else []
+            environment = {**a_world.environment(), "SHMEMU_LOG": "error"}
+            self.processes.append(subprocess.Popen(
+                [*enter, *preload, PYTHON, script, kind, str(number), mount], text=True,
+                stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+                env=environment, cwd=a_world.home))
+        for process in self.processes:
+            assert process.stdout.readline() == "ready\n", process.stderr.read()
+
+    def check(self):
+        for process in self.processes:
+            assert process.poll() is None, process.stderr.read()
+
+    def end(self):
+        """Returns the operations and the longest of them, in milliseconds."""
+        ended = [process.communicate("end\n", timeout=60) for process in self.processes]
+        for process, (_, errors) in zip(self.processes, ended):
+            assert process.returncode == 0 and not errors, errors
+        figures = [tuple(map(int, out.split())) for out, _ in ended]
+        return sum(count for count, _ in figures), max(longest for _, longest in figures) / 1000
+
+    def kill(self):
+        for process in self.processes:
+            process.kill()
+            process.communicate()
+
+
+@contextlib.contextmanager
+def load(a_world):
+    a_load = Load(a_world)
+    try:
+        yield a_load
+    finally:
+        a_load.kill()
+
+
+class Watch:
+    """Who serves a world now, and how long it takes the next one to."""
+
+    def __init__(self, a_world):
+        self.world = a_world
+        self.daemon = a_world.daemon
+        self.took = []
+
+    def worker(self):
+        return self.daemon.status().pid
+
+    def replace(self, how):
+        """Has the worker replaced, and waits until another answers."""
+        before = self.worker()
+        begun = time.monotonic()
+        how(before)
+        deadline = begun + 30
+        while True:
+            now = self.worker()
+            if now != before:
+                break
+            assert time.monotonic() < deadline, "the worker is not replaced"
+        self.took.append(time.monotonic() - begun)
+
+    def told(self):
+        took = sorted(1000 * one for one in self.took)
+        return f"{statistics.median(took):.1f} ms, worst {took[-1]:.1f} ms"
+
+
+def kill(pid):
+    os.kill(pid, signal.SIGKILL)
+
+
+def rest():
+    time.sleep(random.random() * 0.03)
+
+
+def names_of(a_world):
+    return sorted(a_world.daemon.list())
+
+
+def fds_of(a_world):
+    status = a_world.daemon.status()
+    return [len(os.listdir(f"/proc/{pid}/fd")) for pid in (status.pid, status.keeper)]
+
+
+def under_load(kind, how, prepare=None):
+    """`how` is called with the worker's pid, so many times."""
+    with world(kind) as w:
+        if prepare:
+            prepare(w)
+        watch = Watch(w)
+        before = fds_of(w)
+        with load(w) as a_load:
+            for _ in range(KILLS):
+                rest()
+                watch.replace(lambda pid: how(w, pid))
+                a_load.check()
+            operations, longest = a_load.end()
+        left = [f"lasting-{number}" for number in range(PROCESSES)] + ["shared"]
+        assert names_of(w) == sorted(left), names_of(w)
+        if hasattr(w, "store"):
+            assert sorted(os.listdir(w.store)) == sorted(left)
+        before = [count + len(left) for count in before]
+        until(lambda: fds_of(w) == before, f"descriptors: {before}, not {fds_of(w)}", 20)
+        return (f"{KILLS} times, {operations} operations, the longest {longest:.0f} ms; "
+                f"the next one answers after {watch.told()}")
+
+
+def killed(kind):
+    return under_load(kind, lambda w, pid: kill(pid))
+
+
+def killed_twice(kind):
+    """The one that takes over is killed while it does."""
+
+    def twice(w, pid):
+        keeper = w.process.pid
+        kill(pid)
+        with contextlib.suppress(ProcessLookupError, FileNotFoundError):
+            time.sleep(random.random() * 0.01)
+            with open(f"/proc/{keeper}/task/{keeper}/children") as children:
+                for child in children.read().split():
+                    kill(int(child))
+
+    return under_load(kind, twice)
+
+
+def upgraded(kind):
+    return under_load(kind, lambda w, pid: os.kill(w.process.pid, signal.SIGHUP))
+
+
+def main():
+    private()
+    tap = Tap()
+    kinds = [Library] + ([Passthrough, Direct] if is_root() and os.path.exists("/dev/fuse") else [])
+    for kind in kinds:
+        tap.run(f"killed: {kind.name}", killed, kind)
+        tap.run(f"killed twice: {kind.name}", killed_twice, kind)
+        tap.run(f"upgraded: {kind.name}", upgraded, kind)
+    return tap.end()
+
+
+sys.exit(main())
