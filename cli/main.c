@@ -20,6 +20,9 @@ static const struct subcommand {
 	 "run a command with shared memory of its own; tell what it left behind", run_main},
 	{"without", "WHAT... -- COMMAND [ARG]...",
 	 "run a command as on a host that lacks things", without_main},
+	{"ls", "[OPTION]...", "list segments and semaphores, their makers and holders", ls_main},
+	{"upgrade", "[OPTION]...", "have the daemon go on with the program installed now",
+	 upgrade_main},
 };
 
 enum { SUBCOMMAND_COUNT = sizeof subcommands / sizeof subcommands[0] };

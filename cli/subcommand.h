@@ -9,5 +9,7 @@ enum { EXIT_TOOL = 125, EXIT_NOT_EXECUTABLE = 126, EXIT_NOT_FOUND = 127 };
 /* Each takes its own name as argv[0] and returns the exit status. */
 int run_main(int argc, char **argv);
 int without_main(int argc, char **argv);
+int ls_main(int argc, char **argv);
+int upgrade_main(int argc, char **argv);
 
 #endif

@@ -349,3 +349,8 @@ struct fs *fs_free(struct fs *fs)
 	free(fs);
 	return NULL;
 }
+
+bool fs_has_passthrough(const struct fs *fs)
+{
+	return fs->channel.answered && fs->channel.refusal == 0;
+}

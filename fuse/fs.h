@@ -32,6 +32,9 @@ struct fs_options {
 int fs_mount(struct fs **ret_fs, struct loop *loop, struct store *store,
              const struct fs_options *options);
 
+/* Does the kernel pass reads, writes and mappings through to the anonymous files? */
+bool fs_has_passthrough(const struct fs *fs);
+
 /* The connection to the kernel, borrowed: whoever keeps it keeps the mount alive. */
 int fs_device(const struct fs *fs);
 

@@ -25,8 +25,11 @@
 #define JOURNAL_VERSION 2
 #endif
 
+#ifndef JOURNAL_VERSION_MIN
+#define JOURNAL_VERSION_MIN 2
+#endif
+
 enum {
-	JOURNAL_VERSION_MIN = 2,
 	HEADER_SIZE = 4096,
 	COUNT_FIRST = 512,
 	COUNT_MAX = 8 << 20,

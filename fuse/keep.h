@@ -13,7 +13,9 @@
 #ifndef KEEP_VERSION
 #define KEEP_VERSION 1
 #endif
-enum { KEEP_VERSION_MIN = 1 };
+#ifndef KEEP_VERSION_MIN
+#define KEEP_VERSION_MIN 1
+#endif
 
 enum keep_op {
 	KEEP_HELLO = 1, /* worker: id KEEP_VERSION, value the journal's version. The keeper drops a

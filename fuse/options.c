@@ -24,6 +24,7 @@ enum long_only {
 	OPTION_USER_CONNECTIONS,
 	OPTION_REAP,
 	OPTION_GUARD,
+	OPTION_HARDEN,
 	OPTION_WORKER
 };
 
@@ -45,6 +46,8 @@ static const char usage_text[] =
 	"      --reap=WHEN         take orphans away, segments that nobody holds and whose maker\n"
 	"                          is gone: never (the default), orphans (at once) or ttl:SECONDS\n"
 	"      --guard             keep what is in use from Python's resource tracker\n"
+	"      --harden=HOW        auto, require or off: give up rights and system calls that\n"
+	"                          serving does not take\n"
 	"      --user-names=N      names that one user may have, but for root and one's own;\n"
 	"                          0: any number. Default: half of what the daemon may have open\n"
 	"      --user-connections=N  likewise, connections. Default: a quarter\n"
@@ -65,6 +68,7 @@ static const struct option long_options[] = {
 	{"user-names", required_argument, NULL, OPTION_USER_NAMES},
 	{"user-connections", required_argument, NULL, OPTION_USER_CONNECTIONS},
 	{"reap", required_argument, NULL, OPTION_REAP},
+	{"harden", required_argument, NULL, OPTION_HARDEN},
 	{"guard", no_argument, NULL, OPTION_GUARD},
 	/* The keeper's word to the worker. */
 	{"worker", required_argument, NULL, OPTION_WORKER},
@@ -94,15 +98,19 @@ static enum anon_kind parse_source(const char *text)
 	return kind;
 }
 
-static enum fs_passthrough parse_passthrough(const char *text)
+_Static_assert((int)FS_PASSTHROUGH_AUTO == (int)HARDEN_AUTO &&
+               (int)FS_PASSTHROUGH_REQUIRE == (int)HARDEN_REQUIRE &&
+               (int)FS_PASSTHROUGH_OFF == (int)HARDEN_OFF, "both are told in the same words");
+
+static int parse_how(const char *option, const char *text)
 {
 	if (strcmp(text, "auto") == 0)
-		return FS_PASSTHROUGH_AUTO;
+		return HARDEN_AUTO;
 	if (strcmp(text, "require") == 0)
-		return FS_PASSTHROUGH_REQUIRE;
+		return HARDEN_REQUIRE;
 	if (strcmp(text, "off") != 0)
-		errx(EXIT_USAGE, "--passthrough takes auto, require or off, not '%s'", text);
-	return FS_PASSTHROUGH_OFF;
+		errx(EXIT_USAGE, "%s takes auto, require or off, not '%s'", option, text);
+	return HARDEN_OFF;
 }
 
 static void parse_reap(struct options *options, const char *text)
@@ -136,7 +144,9 @@ static void apply(struct options *options, int option, bool *no_mount)
 	case OPTION_NO_MOUNT: *no_mount = true; break;
 	case 'f': options->foreground = true; break;
 	case 'o': options->mount_options = optarg; break;
-	case OPTION_PASSTHROUGH: options->passthrough = parse_passthrough(optarg); break;
+	case OPTION_PASSTHROUGH:
+		options->passthrough = (enum fs_passthrough)parse_how("--passthrough", optarg);
+		break;
 	case OPTION_SOURCE: options->source = parse_source(optarg); break;
 	case OPTION_DIR: options->folder = optarg; break;
 	case OPTION_IDLE_EXIT: options->idle_seconds = parse_number("--idle-exit", optarg); break;
@@ -149,6 +159,7 @@ static void apply(struct options *options, int option, bool *no_mount)
 		options->connections_of_user = parse_number("--user-connections", optarg);
 		break;
 	case OPTION_REAP: parse_reap(options, optarg); break;
+	case OPTION_HARDEN: options->harden = (enum harden)parse_how("--harden", optarg); break;
 	case OPTION_GUARD: options->guard = true; break;
 	case OPTION_WORKER: options->worker_fd = (int)parse_number("--worker", optarg); break;
 	case 'h': fputs(usage_text, stdout); exit(EXIT_SUCCESS);
@@ -159,7 +170,7 @@ static void apply(struct options *options, int option, bool *no_mount)
 
 struct options options_parse(int argc, char **argv)
 {
-	struct options options = {.ready_fd = -1, .worker_fd = -1};
+	struct options options = {.ready_fd = -1, .worker_fd = -1, .harden = HARDEN_DEFAULT};
 	bool no_mount = false;
 	int option;
 

@@ -8,6 +8,7 @@
 
 #include "fuse/anon.h"
 #include "fuse/fs.h"
+#include "fuse/harden.h"
 #include "fuse/reap.h"
 
 struct options {
@@ -25,6 +26,7 @@ struct options {
 	enum reap_policy reap;
 	unsigned reap_seconds;  /* how long an orphan is left alone */
 	bool guard;
+	enum harden harden;
 	int worker_fd;          /* -1: this is the keeper; else the keeper's socket, taken */
 };
 

@@ -19,6 +19,7 @@
 #include "fuse/disposal.h"
 #include "fuse/door.h"
 #include "fuse/fs.h"
+#include "fuse/harden.h"
 #include "fuse/journal.h"
 #include "fuse/keep.h"
 #include "fuse/loop.h"
@@ -348,6 +349,9 @@ int worker_run(const struct options *options)
 	open_store(&worker);
 	open_doors(&worker);
 	close_items(&worker);
+	result = harden(options->harden, worker.fs && fs_has_passthrough(worker.fs));
+	if (result < 0)
+		fail(result, "give up what is not needed, as --harden=require has it", NULL);
 	keep_say(&worker.keep, KEEP_READY, 0, 0);
 	/* Where its starter reads no more, when it has been told that we serve. */
 	if (!options->foreground || (options->ready_fd >= 0 && options->ready_fd <= STDERR_FILENO))

@@ -273,6 +273,9 @@ class Served(World):
     def fds(self):
         return len(os.listdir(f"/proc/{self.pid}/fd"))
 
+    def files(self):
+        return self.lister.list()
+
     def requests(self):
         """Returns how many the daemon answered but ours."""
         return self.daemon.status().requests - self.daemon.asked - self.lister.asked
@@ -293,9 +296,6 @@ class Lambda(Served):
     def start(self):
         self.serve("--no-mount")
 
-    def files(self):
-        return self.lister.list()
-
     def enter(self):
         return [SHMEMU, "without", "lambda", "--"]
 
@@ -304,6 +304,7 @@ class Mount(Served):
     name = "mount"
     with_library = True
     passthrough = "require"
+    files = World.files
 
     def start(self):
         self.store = self.folder("mount", 0o755)

@@ -1,0 +1,82 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "cli/ask.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/client.h"
+#include "base/own.h"
+#include "base/place.h"
+#include "cli/say.h"
+
+static int connect_at(const struct text *path)
+{
+	OWN_FD folder = -1;
+
+	if (path->cut)
+		return -ENAMETOOLONG;
+	folder = place_open(path->bytes, geteuid());
+	return folder < 0 ? folder : place_connect(folder, path->bytes, geteuid());
+}
+
+int ask_connect(const char *folder)
+{
+	struct place_hints hints = {
+		.shmemu_dir = folder ? folder : secure_getenv("SHMEMU_DIR"),
+		.xdg_runtime_dir = secure_getenv("XDG_RUNTIME_DIR"),
+		.tmpdir = secure_getenv("TMPDIR"),
+	};
+	struct text paths[PLACE_CANDIDATES_MAX];
+	size_t count = place_candidates(&hints, geteuid(), paths);
+	int result = -ENOENT;
+
+	for (size_t i = 0; i < count && result < 0; i++)
+		result = connect_at(&paths[i]);
+	if (result == -ENOENT || result == -ECONNREFUSED)
+		fail("no daemon serves %s: programs with the library start one; SHMEMU_DIR or "
+		     "--dir names another folder", paths[count - 1].bytes);
+	if (result < 0)
+		fail("cannot use the daemon's folder %s: %s", paths[count - 1].bytes,
+		     strerror(-result));
+	return result;
+}
+
+static void ask(int sock, struct wire_request *request, struct client_answer *ret_answer)
+{
+	int result = client_ask(sock, request, ret_answer);
+
+	if (result == -EPROTONOSUPPORT)
+		fail("the daemon speaks version %u, and this tool %u to %u: use both from one "
+		     "build", ret_answer->reply.header.version, WIRE_VERSION_MIN, WIRE_VERSION);
+	if (result == 0)
+		result = ret_answer->reply.result;
+	if (result < 0)
+		fail("the daemon does not answer: %s", strerror(-result));
+}
+
+struct wire_status ask_status(int sock)
+{
+	struct wire_request request = wire_request_make(WIRE_STATUS);
+	struct client_answer answer;
+
+	ask(sock, &request, &answer);
+	return answer.reply.status;
+}
+
+int ask_list(int sock, uint32_t flags, uint64_t cursor,
+             struct wire_entry ret_entries[static WIRE_LIST_MAX])
+{
+	struct wire_request request = wire_request_make(WIRE_LIST);
+	struct client_answer answer = {.entries = ret_entries};
+
+	request.flags = flags;
+	request.cursor = cursor;
+	ask(sock, &request, &answer);
+	for (int i = 0; i < answer.reply.result; i++) {
+		ret_entries[i].name[WIRE_NAME_SIZE - 1] = '\0';
+		ret_entries[i].creator_command[WIRE_COMMAND_SIZE - 1] = '\0';
+	}
+	return answer.reply.result;
+}

@@ -1,0 +1,21 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* The daemon that this user's programs meet. */
+#ifndef SHMEMU_CLI_ASK_H
+#define SHMEMU_CLI_ASK_H
+
+#include "base/wire.h"
+
+/* Connects to the daemon of `folder`, or, if that is NULL, to the one that a program with the
+ * library would find. Returns a socket owned by the caller. Where there is none, ends the program
+ * with one line. */
+int ask_connect(const char *folder);
+
+/* The daemon's counters. Ends the program with one line when it does not answer. */
+struct wire_status ask_status(int sock);
+
+/* Fetches the next names: the entries after `cursor`, with `flags` as in wire.h. Returns how many,
+ * 0 at the end. Ends the program with one line when the daemon does not answer. */
+int ask_list(int sock, uint32_t flags, uint64_t cursor,
+             struct wire_entry ret_entries[static WIRE_LIST_MAX]);
+
+#endif
