@@ -336,13 +336,30 @@ int fs_device(const struct fs *fs)
 	return fs->device.fd;
 }
 
-/* Were libfuse to unmount, it would do so by path: see mount.c. */
+/* libfuse frees what it has of the mount only when it unmounts, by path, which is not its business:
+ * see mount.c. It does not unmount when poll(2) tells it that the connection is dead. A pipe that
+ * nobody reads, in the place of its descriptor, tells it so. */
+static bool sever(const struct fs *fs)
+{
+	int ends[2];
+	bool severed;
+
+	if (pipe2(ends, O_CLOEXEC) < 0)
+		return false;
+	close(ends[0]);
+	severed = dup3(ends[1], fs->device.fd, O_CLOEXEC) >= 0;
+	close(ends[1]);
+	return severed;
+}
+
 struct fs *fs_free(struct fs *fs)
 {
 	if (!fs)
 		return NULL;
 	if (fs->device.fd >= 0)
 		loop_remove(fs->loop, &fs->device);
+	if (fs->device.fd >= 0 && sever(fs))
+		fuse_session_unmount(fs->session);
 	if (fs->session)
 		fuse_session_destroy(fs->session);
 	free(fs->mountpoint);

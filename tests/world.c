@@ -414,11 +414,11 @@ static void end_daemon(struct world *world)
 	status = await_end(world->daemon, END_SECONDS);
 	if (status == WORLD_TIMEOUT)
 		kill_all(world->daemon);
-	if (status != EXIT_SUCCESS)
-		world_problem(world, "the daemon ended with status %d", status);
 	errors = world_read(world, "daemon.err");
 	if (errors && errors[0])
 		world_problem(world, "the daemon complained: %s", errors);
+	if (status != EXIT_SUCCESS)
+		world_problem(world, "the daemon ended with status %d", status);
 	free(errors);
 }
 

@@ -123,7 +123,7 @@ static void ask_numbers(void)
 	int gap = dup(low);
 	int first, second;
 
-	dup(low);
+	must(dup(low) >= 0);
 	close(low);
 	close(gap);
 	first = make_segment(NAME, 0600, 0);
