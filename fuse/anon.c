@@ -22,6 +22,8 @@
 #include "base/fdpass.h"
 #include "base/own.h"
 
+enum { OTHER_ID = 1 };
+
 static const char *const kind_names[ANON_KIND_COUNT] = {
 	[ANON_AUTO] = "auto",
 	[ANON_TMPFS] = "tmpfs",
@@ -136,6 +138,19 @@ static int tmpfs_mount_borrowed(void)
 	return mount < 0 && result == 0 ? -EPERM : (result < 0 ? result : mount);
 }
 
+/* Root can open whatever was given to others, unless it lacks the capability. */
+static bool opens_by_name(struct anon *anon, int file)
+{
+	int again;
+
+	if (anon->kind != ANON_TMPFS || fchmod(file, 0) < 0 || fchown(file, OTHER_ID, OTHER_ID) < 0)
+		return false;
+	again = anon_reopen(anon, 0, -1, O_RDWR);
+	if (again >= 0)
+		close(again);
+	return again >= 0;
+}
+
 /* Mounting is one thing, whether files can be made and opened there another. */
 static int folder_try(struct anon *anon, int folder)
 {
@@ -144,6 +159,7 @@ static int folder_try(struct anon *anon, int folder)
 	anon->folder = folder;
 	file = anon_create(anon, 0);
 	if (file >= 0) {
+		anon->by_name = opens_by_name(anon, file);
 		anon_forget(anon, 0);
 		close(file);
 		return 0;
@@ -242,12 +258,20 @@ int anon_reopen(const struct anon *anon, uint64_t ino, int fd, int flags)
 		ino_name(ino, path);
 		file = openat(anon->folder, path, flags);
 		/* Without its last name it is still to be had by descriptor. */
-		if (file >= 0 || errno != ENOENT)
+		if (file >= 0 || errno != ENOENT || fd < 0)
 			return file < 0 ? -errno : file;
 	}
 	snprintf(path, sizeof path, "/proc/self/fd/%d", fd);
 	file = open(path, flags & ~O_NOFOLLOW);
 	return file < 0 ? -errno : file;
+}
+
+int anon_stat(const struct anon *anon, uint64_t ino, struct stat *ret_status)
+{
+	char name[24];
+
+	ino_name(ino, name);
+	return fstatat(anon->folder, name, ret_status, AT_SYMLINK_NOFOLLOW) < 0 ? -errno : 0;
 }
 
 void anon_forget(struct anon *anon, uint64_t ino)

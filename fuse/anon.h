@@ -3,7 +3,9 @@
 #ifndef SHMEMU_FUSE_ANON_H
 #define SHMEMU_FUSE_ANON_H
 
+#include <stdbool.h>
 #include <stdint.h>
+#include <sys/stat.h>
 #include <sys/types.h>
 
 enum anon_kind {
@@ -19,6 +21,7 @@ enum anon_kind {
 struct anon {
 	enum anon_kind kind; /* never ANON_AUTO once initialised */
 	int folder;          /* ANON_TMPFS, ANON_TMPDIR: the folder, owned; else -1 */
+	bool by_name;        /* any of its files can be opened again without its descriptor */
 };
 
 /* Finds a source of the wanted kind. Returns 0 or -errno, that of the last road tried. */
@@ -34,9 +37,12 @@ int anon_kind_parse(const char *name, enum anon_kind *ret_kind);
 int anon_create(struct anon *anon, uint64_t ino);
 
 /* Opens the file again with open(2)'s `flags`: a new open file description, owned by the caller.
- * `fd` is the one from anon_create. Access is judged by the caller: this overrides the mode where
- * the host lets us. Returns a descriptor or -errno. */
+ * `fd` is the one from anon_create, or, where files are opened by name, -1. Access is judged by the
+ * caller: this overrides the mode where the host lets us. Returns a descriptor or -errno. */
 int anon_reopen(const struct anon *anon, uint64_t ino, int fd, int flags);
+
+/* What stat(2) says of the file, where files are opened by name. Returns 0 or -errno. */
+int anon_stat(const struct anon *anon, uint64_t ino, struct stat *ret_status);
 
 /* The file's last name is gone: open descriptors and mappings keep it, with st_nlink 0. */
 void anon_forget(struct anon *anon, uint64_t ino);

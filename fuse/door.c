@@ -175,7 +175,7 @@ static int call_open(struct call *call)
 static bool is_guarded(struct call *call)
 {
 	const struct door *door = call->connection->door;
-	const struct store_node *node = store_lookup(door->store, call->request->name);
+	struct store_node *node = store_lookup(door->store, call->request->name);
 
 	return door->options.guard && node && holders_any(node) &&
 	       holders_is_tracker(call->sender.pid);
@@ -192,7 +192,7 @@ static int call_unlink(struct call *call)
 	                    call->request->ino);
 }
 
-static uint32_t describe_holders(const struct store_node *node)
+static uint32_t describe_holders(struct store_node *node)
 {
 	if (holders_any(node))
 		return WIRE_ENTRY_HELD;
@@ -202,7 +202,7 @@ static uint32_t describe_holders(const struct store_node *node)
 static int describe_entry(const struct store_entry *entry, uint32_t flags,
                           struct wire_entry *ret_entry)
 {
-	const struct store_node *node = store_entry_node(entry);
+	struct store_node *node = store_entry_node(entry);
 	struct store_creator creator;
 	struct stat status;
 	struct stat file;
@@ -210,8 +210,9 @@ static int describe_entry(const struct store_entry *entry, uint32_t flags,
 
 	if (result < 0)
 		return result;
-	if (fstat(store_node_file(node), &file) < 0)
-		return -errno;
+	result = store_node_stat_file(node, &file);
+	if (result < 0)
+		return result;
 	store_node_creator(node, &creator);
 	memset(ret_entry, 0, sizeof *ret_entry);
 	ret_entry->cookie = store_entry_cookie(entry);
@@ -245,7 +246,7 @@ static int call_list(struct call *call)
 		if (result < 0)
 			return result;
 		count++;
-		entry = store_entry_next(entry);
+		entry = store_entry_after(door->store, store_entry_cookie(entry));
 	}
 	return count;
 }

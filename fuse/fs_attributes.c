@@ -29,7 +29,7 @@ static void stat_root(const struct fs *fs, struct stat *ret_status)
 
 int fs_stat(const struct fs *fs, fuse_ino_t ino, struct stat *ret_status)
 {
-	const struct store_node *node;
+	struct store_node *node;
 
 	if (ino == STORE_ROOT_INO) {
 		stat_root(fs, ret_status);
@@ -100,11 +100,14 @@ enum {
 
 /* chown takes set-id bits away, so the mode comes after it; truncate sets a time, so times come
  * last. */
-static int set_attributes(int file, const struct stat *wanted, int which)
+static int set_attributes(struct store_node *node, const struct stat *wanted, int which)
 {
+	int file = store_node_file(node);
 	uid_t uid = which & FUSE_SET_ATTR_UID ? wanted->st_uid : (uid_t)-1;
 	gid_t gid = which & FUSE_SET_ATTR_GID ? wanted->st_gid : (gid_t)-1;
 
+	if (file < 0)
+		return file;
 	if ((which & SET_OWNER) && fchown(file, uid, gid) < 0)
 		return -errno;
 	if ((which & FUSE_SET_ATTR_MODE) && fchmod(file, wanted->st_mode & 07777) < 0)
@@ -117,11 +120,11 @@ static int set_attributes(int file, const struct stat *wanted, int which)
 void fs_setattr(fuse_req_t req, fuse_ino_t ino, struct stat *wanted, int which,
                 struct fuse_file_info *info)
 {
-	const struct store_node *node = store_node_find(fs_of(req)->store, ino);
+	struct store_node *node = store_node_find(fs_of(req)->store, ino);
 	int64_t result = ino == STORE_ROOT_INO ? -EPERM : -ESTALE;
 
 	if (node && !store_turn_done(fs_of(req)->store, &result)) {
-		result = set_attributes(store_node_file(node), wanted, which);
+		result = set_attributes(node, wanted, which);
 		store_turn_did(fs_of(req)->store, result);
 	}
 	if (result < 0)

@@ -16,7 +16,7 @@
 /* The anonymous file, or -ESTALE. Whether it was opened for this the kernel has seen to. */
 static int file_of(fuse_req_t req, fuse_ino_t ino)
 {
-	const struct store_node *node = store_node_find(fs_of(req)->store, ino);
+	struct store_node *node = store_node_find(fs_of(req)->store, ino);
 
 	return node ? store_node_file(node) : -ESTALE;
 }

@@ -174,16 +174,18 @@ static bool list_dots(struct listing *listing, off_t offset)
 static void list_files(struct listing *listing, off_t offset)
 {
 	uint64_t cookie = offset > OFFSET_DOTS ? (uint64_t)(offset - OFFSET_DOTS) : 0;
-	const struct store_entry *entry = store_entry_after(fs_of(listing->req)->store, cookie);
+	const struct store *store = fs_of(listing->req)->store;
+	const struct store_entry *entry;
 
-	for (; entry; entry = store_entry_next(entry)) {
+	while ((entry = store_entry_after(store, cookie))) {
 		struct stat file = {
 			.st_ino = store_node_ino(store_entry_node(entry)),
 			.st_mode = S_IFREG,
 		};
 
+		cookie = store_entry_cookie(entry);
 		if (!list_one(listing, store_entry_name(entry), &file,
-		              (off_t)store_entry_cookie(entry) + OFFSET_DOTS))
+		              (off_t)cookie + OFFSET_DOTS))
 			return;
 	}
 }

@@ -14,11 +14,11 @@
 #include "fuse/proc.h"
 #include "fuse/store.h"
 
-bool holders_any(const struct store_node *node)
+bool holders_any(struct store_node *node)
 {
 	int file = store_node_file(node);
 
-	if (store_node_opens(node))
+	if (store_node_opens(node) || file < 0)
 		return true;
 	if (fcntl(file, F_SETLEASE, F_WRLCK) < 0)
 		return errno == EAGAIN;
@@ -26,7 +26,7 @@ bool holders_any(const struct store_node *node)
 	return false;
 }
 
-bool holders_creator_lives(const struct store_node *node)
+bool holders_creator_lives(struct store_node *node)
 {
 	struct store_creator creator;
 	uint64_t start;

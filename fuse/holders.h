@@ -9,10 +9,10 @@
 struct store_node;
 
 /* Has anybody but the daemon the segment open or mapped, or on its way over a socket? */
-bool holders_any(const struct store_node *node);
+bool holders_any(struct store_node *node);
 
 /* Is the process that made the segment still there? True as well when that can't be told. */
-bool holders_creator_lives(const struct store_node *node);
+bool holders_creator_lives(struct store_node *node);
 
 /* Is this process the resource tracker of Python's multiprocessing? */
 bool holders_is_tracker(pid_t pid);

@@ -23,12 +23,15 @@ static int choose_road(struct inodes *inodes, struct store_node *node)
 {
 	struct journal_fuse *agreed = &store_journal(inodes->store)->header->fuse;
 	int backing = inodes->channel->refusal;
+	int file = store_node_file(node);
 
 	/* Had already, by this very request before a kill. */
 	if (store_node_backing(node))
 		return 0;
+	if (file < 0)
+		return file;
 	if (backing == 0)
-		backing = channel_open_backing(inodes->channel, store_node_file(node));
+		backing = channel_open_backing(inodes->channel, file);
 	if (backing < 0)
 		return inodes->require ? backing : 0;
 	if (backing > agreed->backing_last)

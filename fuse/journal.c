@@ -14,6 +14,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdbool.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
@@ -66,7 +67,12 @@ static int file_reserve(int fd, uint64_t offset, uint64_t size)
 	return fallocate(fd, 0, (off_t)offset, (off_t)size) < 0 ? -errno : 0;
 }
 
-static int table_map(struct journal_table *table, int fd, size_t count)
+static uint64_t *key_at(const struct journal_table *table, size_t at)
+{
+	return (uint64_t *)((char *)table->records + at * table->record_size);
+}
+
+static int table_extend(struct journal_table *table, int fd, size_t count)
 {
 	size_t size = count * table->record_size;
 	void *records;
@@ -85,33 +91,42 @@ static int table_map(struct journal_table *table, int fd, size_t count)
 	if (records == MAP_FAILED)
 		return -errno;
 	table->records = records;
-	table->count = count;
-	commit(table->count_kept, count);
 	return 0;
 }
 
-static uint64_t *key_at(const struct journal_table *table, size_t at)
+static int table_map(struct journal_table *table, int fd, size_t count)
 {
-	return (uint64_t *)((char *)table->records + at * table->record_size);
+	uint32_t *places = reallocarray(table->free_places, count, sizeof *places);
+	size_t before = table->count;
+	int result;
+
+	if (!places)
+		return -ENOMEM;
+	table->free_places = places;
+	result = table_extend(table, fd, count);
+	if (result < 0)
+		return result;
+	table->count = count;
+	commit(table->count_kept, count);
+	for (size_t at = count; at > before; at--)
+		if (!*key_at(table, at - 1))
+			table->free_places[table->free_count++] = (uint32_t)(at - 1);
+	return 0;
 }
 
 /* The place of a free record, growing the table if there is none. */
 static int64_t table_claim(struct journal_table *table, int fd)
 {
-	size_t at = table->free_hint;
 	int result;
 
-	while (at < table->count && *key_at(table, at))
-		at++;
-	if (at == table->count) {
+	if (!table->free_count) {
 		if (table->count >= COUNT_MAX)
 			return -ENOSPC;
 		result = table_map(table, fd, table->count * 2);
 		if (result < 0)
 			return result;
 	}
-	table->free_hint = at + 1;
-	return (int64_t)at;
+	return table->free_places[--table->free_count];
 }
 
 /* Both kinds of record begin with their 8-byte key. */
@@ -134,8 +149,7 @@ static int64_t table_add(struct journal_table *table, int fd, const void *record
 static void table_drop(struct journal_table *table, size_t at)
 {
 	commit(key_at(table, at), 0);
-	if (at < table->free_hint)
-		table->free_hint = at;
+	table->free_places[table->free_count++] = (uint32_t)at;
 }
 
 static int header_map(struct journal *journal)
@@ -224,6 +238,8 @@ static void table_unmap(struct journal_table *table)
 	if (table->records)
 		munmap(table->records, table->count * table->record_size);
 	table->records = NULL;
+	free(table->free_places);
+	table->free_places = NULL;
 }
 
 void journal_deinit(struct journal *journal)

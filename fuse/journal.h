@@ -89,7 +89,8 @@ struct journal_table {
 	size_t record_size;
 	uint64_t offset; /* in the file */
 	uint64_t *count_kept; /* where the header has the count */
-	size_t free_hint; /* none free below it */
+	uint32_t *free_places; /* owned; a stack, the lowest place on top */
+	size_t free_count;
 };
 
 struct journal {

@@ -33,7 +33,7 @@ enum keep_op {
 
 enum keep_kind {
 	KEEP_SEAT = 1,   /* the folder served (O_PATH) */
-	KEEP_SOURCE,     /* where anonymous files come from; id: its enum anon_kind */
+	KEEP_SOURCE,     /* where anonymous files come from; id: the worker's word for it */
 	KEEP_JOURNAL,
 	KEEP_LISTENER,
 	KEEP_FUSE,       /* /dev/fuse; id: the mount's, as statx(2) has it */

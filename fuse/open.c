@@ -107,13 +107,14 @@ static int check_existing(const struct store *store, const struct store_actor *a
 	return result;
 }
 
-static int truncate_once(struct store *store, const struct store_node *node)
+static int truncate_once(struct store *store, struct store_node *node)
 {
-	int64_t result;
+	int file = store_node_file(node);
+	int64_t result = file;
 
-	if (store_turn_done(store, &result))
+	if (file < 0 || store_turn_done(store, &result))
 		return (int)result;
-	result = ftruncate(store_node_file(node), 0) < 0 ? -errno : 0;
+	result = ftruncate(file, 0) < 0 ? -errno : 0;
 	store_turn_did(store, result);
 	return (int)result;
 }

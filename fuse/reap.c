@@ -42,19 +42,18 @@ static bool is_due(struct reaper *reaper, struct store_node *node, uint64_t now)
 static int reap(struct loop_source *source, uint32_t events)
 {
 	struct reaper *reaper = (struct reaper *)source;
-	const struct store_entry *entry = store_entry_after(reaper->store, 0);
+	const struct store_entry *entry;
 	uint64_t now = (uint64_t)time(NULL);
+	uint64_t cookie = 0;
 	uint64_t times;
 
 	(void)events;
 	if (read(source->fd, &times, sizeof times) < 0)
 		return 0;
-	while (entry) {
-		const struct store_entry *next = store_entry_next(entry);
-
+	while ((entry = store_entry_after(reaper->store, cookie))) {
+		cookie = store_entry_cookie(entry);
 		if (is_due(reaper, store_entry_node(entry), now))
 			store_unlink(reaper->store, store_entry_name(entry));
-		entry = next;
 	}
 	return 0;
 }

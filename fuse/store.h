@@ -105,7 +105,9 @@ void store_nodes_each(struct store *store, void (*each)(struct store_node *node,
                       void *details);
 uint64_t store_node_ino(const struct store_node *node);
 void store_node_creator(const struct store_node *node, struct store_creator *ret_creator);
-int store_node_file(const struct store_node *node); /* read-write, borrowed */
+/* Read-write, borrowed until the next call into the store; or -errno. */
+int store_node_file(struct store_node *node);
+int store_node_stat_file(const struct store_node *node, struct stat *ret_status); /* the kernel's */
 int store_node_stat(const struct store_node *node,
                     struct stat *ret_status); /* st_ino, st_nlink: the store's */
 int store_node_reopen(struct store *store, const struct store_node *node,
@@ -126,10 +128,8 @@ int store_link(struct store *store, struct store_node *node, const char *name);
 int store_unlink(struct store *store, const char *name);
 
 /* Goes through the names in the order they were made, which is stable while they come and go: the
- * first whose cookie is greater than `cookie`, or NULL; and the one after an entry, in the same
- * call into the store. */
+ * first whose cookie is greater than `cookie`, or NULL. */
 const struct store_entry *store_entry_after(const struct store *store, uint64_t cookie);
-const struct store_entry *store_entry_next(const struct store_entry *entry);
 const char *store_entry_name(const struct store_entry *entry);
 uint64_t store_entry_cookie(const struct store_entry *entry);
 struct store_node *store_entry_node(const struct store_entry *entry);

@@ -35,6 +35,8 @@ struct item {
 	int fd; /* owned until taken */
 };
 
+enum { SOURCE_BY_NAME = 1 << 8 };
+
 enum ending { END_ALL, END_LEAVE, END_ALONE };
 
 struct worker {
@@ -138,7 +140,9 @@ static int new_journal(struct worker *worker)
 		fail(result, "make anonymous files by way of",
 		     anon_kind_name(worker->options->source));
 	if (worker->anon.folder >= 0)
-		keep_put(&worker->keep, KEEP_SOURCE, worker->anon.kind, worker->anon.folder);
+		keep_put(&worker->keep, KEEP_SOURCE,
+		         worker->anon.kind | (worker->anon.by_name ? SOURCE_BY_NAME : 0),
+		         worker->anon.folder);
 	journal = anon_create(&worker->anon, 0);
 	if (journal < 0)
 		fail(journal, "make the journal", NULL);
@@ -152,7 +156,11 @@ static int old_journal(struct worker *worker, int journal)
 	uint64_t kind = ANON_MEMFD;
 	int folder = take_one(worker, KEEP_SOURCE, &kind);
 
-	worker->anon = (struct anon){.kind = (enum anon_kind)kind, .folder = folder};
+	worker->anon = (struct anon){
+		.kind = (enum anon_kind)(kind & ~(uint64_t)SOURCE_BY_NAME),
+		.folder = folder,
+		.by_name = kind & SOURCE_BY_NAME,
+	};
 	return journal;
 }
 

@@ -153,8 +153,10 @@ def under_load(kind, how, prepare=None):
         assert names_of(w) == sorted(left), names_of(w)
         if hasattr(w, "store"):
             assert sorted(os.listdir(w.store)) == sorted(left)
-        before = [count + len(left) for count in before]
-        until(lambda: fds_of(w) == before, f"descriptors: {before}, not {fds_of(w)}", 20)
+        # Root's daemon opens files by name: neither has one open for each.
+        kept = 0 if w.uid == 0 else len(left)
+        until(lambda: fds_of(w)[0] <= before[0] + len(left) and fds_of(w)[1] == before[1] + kept,
+              f"descriptors: {before} before, now {fds_of(w)}", 20)
         return (f"{KILLS} times, {operations} operations, the longest {longest:.0f} ms; "
                 f"the next one answers after {watch.told()}")
 

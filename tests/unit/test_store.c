@@ -225,7 +225,8 @@ static _Noreturn void be_killed(int journal, struct claims *claims, unsigned see
 
 	if (store_new(&mine, journal, &anon, NULL) < 0)
 		_exit(1);
-	for (const struct store_entry *e = store_entry_after(mine, 0); e; e = store_entry_next(e))
+	for (const struct store_entry *e = store_entry_after(mine, 0); e;
+	     e = store_entry_after(mine, store_entry_cookie(e)))
 		store_restore_file(mine, store_node_ino(store_entry_node(e)), memfd_create("x", 0));
 	store_restore_end(mine);
 	for (;;) {
