@@ -32,7 +32,7 @@ struct journal_entry {
 	uint64_t parent; /* the folder's inode number */
 	uint64_t ino;
 	uint32_t name_length;
-	uint32_t reserved;
+	uint32_t inode_at; /* the place of the inode's record */
 	char name[WIRE_NAME_SIZE];
 };
 

@@ -20,18 +20,26 @@ static int read_protected_regular(void)
 	return atoi(text);
 }
 
-static int restore_inodes(struct store *store)
+/* While a journal is taken over. Nothing is looked up by hash: that was most of the time. */
+struct restoring {
+	struct store *store;
+	struct store_node **nodes; /* by the place of their record */
+};
+
+static int restore_inodes(struct restoring *restoring)
 {
+	struct store *store = restoring->store;
+
 	for (size_t at = 0; at < store->journal.inodes.count; at++) {
 		const struct journal_inode *inode = journal_inode_at(&store->journal, at);
 
 		if (!inode->ino)
 			continue;
 		if (inode->kind != JOURNAL_REGULAR ||
-		    inode->ino >= store->journal.header->ino_next ||
-		    store_node_find(store, inode->ino))
+		    inode->ino >= store->journal.header->ino_next)
 			return -EBADMSG;
-		if (!node_new(store, inode->ino, at, -1))
+		restoring->nodes[at] = node_new(store, inode->ino, at, -1);
+		if (!restoring->nodes[at])
 			return -ENOMEM;
 	}
 	return 0;
@@ -41,8 +49,9 @@ static bool entry_is_sound(const struct store *store, const struct journal_entry
 {
 	return entry->cookie < store->journal.header->cookie_next &&
 	       entry->parent == STORE_ROOT_INO && entry->name_length < sizeof entry->name &&
-	       !entry->name[entry->name_length] && name_is_valid(entry->name, entry->name_length) &&
-	       !entry_find(store, entry->name);
+	       !entry->name[entry->name_length] &&
+	       name_is_valid(entry->name, entry->name_length) &&
+	       entry->inode_at < store->journal.inodes.count;
 }
 
 /* An entry's record and the order that it comes in. */
@@ -84,28 +93,43 @@ static int sort_entries(const struct store *store, struct place **ret_places, si
 	return 0;
 }
 
-static int restore_entry(struct store *store, size_t at)
+static int restore_entry(struct restoring *restoring, size_t at)
 {
+	struct store *store = restoring->store;
 	const struct journal_entry *entry = journal_entry_at(&store->journal, at);
 	struct store_node *node;
 
 	if (!entry_is_sound(store, entry))
 		return -EBADMSG;
-	node = store_node_find(store, entry->ino);
-	return node ? entry_new(store, entry, at, node) : -EBADMSG;
+	node = restoring->nodes[entry->inode_at];
+	return node && node->ino == entry->ino ? entry_new(store, entry, at, node) : -EBADMSG;
 }
 
-static int restore_entries(struct store *store)
+static int restore_entries(struct restoring *restoring)
 {
 	struct place *places;
 	size_t count;
-	int result = sort_entries(store, &places, &count);
+	int result = sort_entries(restoring->store, &places, &count);
 
 	if (result < 0)
 		return result;
 	for (size_t i = 0; i < count && result == 0; i++)
-		result = restore_entry(store, places[i].at);
+		result = restore_entry(restoring, places[i].at);
 	free(places);
+	return result;
+}
+
+static int restore_tables(struct store *store)
+{
+	struct restoring restoring = {
+		.store = store,
+		.nodes = calloc(store->journal.inodes.count, sizeof(struct store_node *)),
+	};
+	int result = restoring.nodes ? restore_inodes(&restoring) : -ENOMEM;
+
+	if (result == 0)
+		result = restore_entries(&restoring);
+	free(restoring.nodes);
 	return result;
 }
 
@@ -123,9 +147,7 @@ int store_new(struct store **ret_store, int journal, struct anon *anon, struct s
 	store->protected_regular = read_protected_regular();
 	result = journal_init(&store->journal, journal);
 	if (result == 0)
-		result = restore_inodes(store);
-	if (result == 0)
-		result = restore_entries(store);
+		result = restore_tables(store);
 	if (result < 0) {
 		store_free(store);
 		return result;

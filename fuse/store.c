@@ -234,7 +234,8 @@ int store_reopen_made(struct store *store, struct store_node *node, int flags)
 int store_link(struct store *store, struct store_node *node, const char *name)
 {
 	size_t length = strlen(name);
-	struct journal_entry record = {.parent = STORE_ROOT_INO, .ino = node->ino};
+	struct journal_entry record = {.parent = STORE_ROOT_INO, .ino = node->ino,
+	                               .inode_at = (uint32_t)node->record};
 	int64_t at;
 
 	if (!name_is_valid(name, length))
