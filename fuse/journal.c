@@ -30,6 +30,10 @@
 #define JOURNAL_VERSION_MIN 2
 #endif
 
+#ifndef MADV_POPULATE_WRITE
+#define MADV_POPULATE_WRITE 23 /* Linux 5.14 */
+#endif
+
 enum {
 	HEADER_SIZE = 4096,
 	COUNT_FIRST = 512,
@@ -324,6 +328,10 @@ int journal_map_request(struct journal *journal)
 	               (off_t)request_offset);
 	if (request == MAP_FAILED)
 		return -errno;
+	/* Reading a request there must not meet a page that is missing: with a SIGKILL pending the
+	 * kernel gives up then, and its client gets an EIO. */
+	if (madvise(request, JOURNAL_REQUEST_SIZE, MADV_POPULATE_WRITE) == 0)
+		mlock(request, JOURNAL_REQUEST_SIZE);
 	journal->request = request;
 	return 0;
 }

@@ -332,7 +332,7 @@ int store_unlink(struct store *store, const char *name)
 	int result;
 
 	if (!entry)
-		return -ENOENT;
+		return store_removed_before(store, name) ? 0 : -ENOENT;
 	node = entry->node;
 	/* Whoever has it open through the mount must find it when it has no name. */
 	if (node->links == 1 && record_of(node)->opens) {

@@ -7,7 +7,7 @@ doors, and check every result, the worker is killed, or replaced by another prog
 no operation may fail or come out wrong, no name may be lost or be there twice, the mount stays, and
 the daemon's descriptors are in the end what they were. Method: kill_load.py is the load; this kills
 at random moments and measures the time until the next worker answers. How often: SHMEMU_TEST_KILLS,
-else a few; a thousand with SHMEMU_TEST_LONG. Run it with SHMEMU_PREFIX set to an installed tree.
+else a few; a thousand with SHMEMU_TEST_LONG. Arguments name cases. Run it with SHMEMU_PREFIX set to an installed tree.
 """
 
 import contextlib
@@ -184,14 +184,17 @@ def upgraded(kind):
     return under_load(kind, lambda w, pid: os.kill(w.process.pid, signal.SIGHUP))
 
 
+CASES = {"killed": killed, "killed twice": killed_twice, "upgraded": upgraded}
+
+
 def main():
     private()
     tap = Tap()
     kinds = [Library] + ([Passthrough, Direct] if is_root() and os.path.exists("/dev/fuse") else [])
     for kind in kinds:
-        tap.run(f"killed: {kind.name}", killed, kind)
-        tap.run(f"killed twice: {kind.name}", killed_twice, kind)
-        tap.run(f"upgraded: {kind.name}", upgraded, kind)
+        for what, case in CASES.items():
+            if not sys.argv[1:] or f"{what}: {kind.name}" in sys.argv[1:]:
+                tap.run(f"{what}: {kind.name}", case, kind)
     return tap.end()
 
 
