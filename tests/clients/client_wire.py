@@ -7,6 +7,7 @@ import struct
 from collections import namedtuple
 
 MAGIC, VERSION = 0x756d6873, 3
+SPOKEN = 2  # what daemons of other versions understand too
 LIST, STATUS = 3, 4
 REQUEST = struct.Struct("=IHHIIQQQHHI64s256s")
 REPLY = struct.Struct("=IHHiIQQ4QII")
@@ -27,7 +28,7 @@ class Daemon:
 
     def ask(self, op, cursor=0):
         self.asked += 1
-        self.sock.send(REQUEST.pack(MAGIC, VERSION, op, 0, 0, self.asked, cursor, 0, 0, 0, 0, b"",
+        self.sock.send(REQUEST.pack(MAGIC, SPOKEN, op, 0, 0, self.asked, cursor, 0, 0, 0, 0, b"",
                                     b""))
         while True:
             answer = self.sock.recv(REPLY.size + LIST_MAX * ENTRY.size)
@@ -35,7 +36,7 @@ class Daemon:
             # After a kill the last answer may come twice.
             if reply[6] == self.asked:
                 break
-        assert reply[:3] == (MAGIC, VERSION, op) and reply[3] >= 0, reply
+        assert reply[:3] == (MAGIC, SPOKEN, op) and reply[3] >= 0, reply
         return reply, answer[REPLY.size:]
 
     def status(self):

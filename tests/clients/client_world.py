@@ -235,10 +235,13 @@ class Served(World):
 
     def serve(self, *words, **options):
         ready, signalled = os.pipe()
+        self.program = SHMFS
+        if self.copied:
+            self.program = shutil.copy(SHMFS, self.folder("bin", 0o755))
         self.run_folder = self.folder("run", 0o755 if self.uid == 0 else 0o700)
         self.errors = open(os.path.join(self.top, "daemon"), "w+")
         self.process = subprocess.Popen(
-            [*self.before_daemon, SHMFS, "--foreground", f"--ready-fd={signalled}", *words],
+            [*self.before_daemon, self.program, "--foreground", f"--ready-fd={signalled}", *words],
             pass_fds=[signalled], stdin=subprocess.DEVNULL, stderr=self.errors,
             env={**World.environment(self), "SHMEMU_DIR": self.run_folder})
         os.close(signalled)
@@ -251,6 +254,7 @@ class Served(World):
         assert status.keeper == self.process.pid, "another daemon answers"
 
     before_daemon = ()
+    copied = False  # the daemon's program is its own, to be replaced
 
     def end(self):
         self.daemon.close()

@@ -11,8 +11,10 @@ else a few; a thousand with SHMEMU_TEST_LONG. Arguments name cases. Run it with 
 """
 
 import contextlib
+import itertools
 import os
 import random
+import shutil
 import signal
 import statistics
 import subprocess
@@ -27,6 +29,7 @@ from client_world import (PYTHON, SHMFS, Lambda, Mount, is_root, library, privat
 KILLS = int(os.environ.get("SHMEMU_TEST_KILLS",
                            1000 if os.environ.get("SHMEMU_TEST_LONG") else 60))
 PROCESSES = 8
+PROBES = os.environ.get("SHMEMU_PROBES", "")
 LOAD = os.path.join(os.path.dirname(os.path.abspath(__file__)), "kill_load.py")
 
 
@@ -184,7 +187,23 @@ def upgraded(kind):
     return under_load(kind, lambda w, pid: os.kill(w.process.pid, signal.SIGHUP))
 
 
-CASES = {"killed": killed, "killed twice": killed_twice, "upgraded": upgraded}
+def replaced(kind):
+    """By programs of other versions, which the library and the keeper have to talk to."""
+    variants = [os.path.join(PROBES, f"shmfs-{name}") for name in ("older", "newer")]
+    if not all(map(os.path.exists, variants)):
+        raise Skip("there is no shmfs-older and shmfs-newer: run scripts/test")
+    turn = itertools.cycle(variants)
+
+    def replace(w, pid):
+        shutil.copy(next(turn), w.program + ".new")
+        os.rename(w.program + ".new", w.program)
+        os.kill(w.process.pid, signal.SIGHUP)
+
+    return under_load(type(kind.__name__, (kind,), {"copied": True}), replace)
+
+
+CASES = {"killed": killed, "killed twice": killed_twice, "upgraded": upgraded,
+         "replaced by other versions": replaced}
 
 
 def main():
