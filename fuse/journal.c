@@ -355,3 +355,33 @@ void journal_drop_entry(struct journal *journal, size_t at)
 {
 	table_drop(&journal->entries, at);
 }
+
+/* The count goes first: a kill leaves at worst memory that is not given back. */
+static void table_shrink(struct journal_table *table, int fd)
+{
+	size_t size = table->count * table->record_size;
+	size_t size_first = COUNT_FIRST * table->record_size;
+	void *records;
+
+	if (table->count == COUNT_FIRST)
+		return;
+	commit(table->count_kept, COUNT_FIRST);
+	records = mremap(table->records, size, size_first, MREMAP_MAYMOVE);
+	if (records == MAP_FAILED) {
+		commit(table->count_kept, table->count);
+		return;
+	}
+	table->records = records;
+	table->count = COUNT_FIRST;
+	table->free_count = 0;
+	for (size_t at = COUNT_FIRST; at > 0; at--)
+		table->free_places[table->free_count++] = (uint32_t)(at - 1);
+	fallocate(fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE,
+	          (off_t)(table->offset + size_first), (off_t)(size - size_first));
+}
+
+void journal_shrink(struct journal *journal)
+{
+	table_shrink(&journal->inodes, journal->fd);
+	table_shrink(&journal->entries, journal->fd);
+}

@@ -142,4 +142,7 @@ int64_t journal_add_entry(struct journal *journal, const struct journal_entry *e
 void journal_drop_inode(struct journal *journal, size_t at);
 void journal_drop_entry(struct journal *journal, size_t at);
 
+/* Gives back the memory of tables that have grown. To be called when they have no record. */
+void journal_shrink(struct journal *journal);
+
 #endif

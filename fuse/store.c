@@ -13,6 +13,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <malloc.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -21,6 +22,8 @@
 #include "base/name.h"
 #include "base/own.h"
 #include "fuse/anon.h"
+
+enum { ROOM_WORTH_GIVING_BACK = 1024 };
 
 int entry_new(struct store *store, const struct journal_entry *from, size_t record,
               struct store_node *node)
@@ -325,6 +328,14 @@ int store_create_open(struct store *store, const char *name, const struct store_
 	return create(store, name, birth, ret_node, &flags);
 }
 
+/* The last one has gone of what were many. */
+static void give_back(struct store *store)
+{
+	journal_shrink(&store->journal);
+	order_deinit(&store->order);
+	malloc_trim(0);
+}
+
 int store_unlink(struct store *store, const char *name)
 {
 	struct store_entry *entry = entry_find(store, name);
@@ -351,6 +362,8 @@ int store_unlink(struct store *store, const char *name)
 		anon_forget(store->anon, node->ino);
 	if (!node->links && !record_of(node)->opens)
 		node_free(store, node);
+	if (!store->nodes && store->order.room > ROOM_WORTH_GIVING_BACK)
+		give_back(store);
 	return 0;
 }
 
