@@ -285,7 +285,11 @@ static int connection_admit(struct door *door, int sock, uid_t uid);
 
 static int call_adopt(struct call *call)
 {
-	return connection_admit(call->connection->door, fd_steal(&call->passed), call->sender.uid);
+	int result = connection_admit(call->connection->door, call->passed, call->sender.uid);
+
+	if (result == 0)
+		call->passed = -1;
+	return result;
 }
 
 static int (*const operations[WIRE_OP_COUNT])(struct call *call) = {
@@ -429,23 +433,20 @@ static bool is_seqpacket(int sock)
 	       domain == AF_UNIX;
 }
 
-/* Takes the socket. */
+/* Takes the socket on success. */
 static int connection_new(struct door *door, uint64_t number, int sock, uid_t uid)
 {
 	struct connection *connection = calloc(1, sizeof *connection);
 	int result;
 
-	if (!connection) {
-		disposal_close(sock);
+	if (!connection)
 		return -ENOMEM;
-	}
 	connection->source = (struct loop_source){.fd = sock, .handle = serve};
 	connection->door = door;
 	connection->number = number;
 	connection->uid = uid;
 	result = loop_add(door->loop, &connection->source, EPOLLIN);
 	if (result < 0) {
-		disposal_close(sock);
 		free(connection);
 		return result;
 	}
@@ -460,7 +461,7 @@ static int connection_new(struct door *door, uint64_t number, int sock, uid_t ui
 	return 0;
 }
 
-/* Takes the socket. Before its first request is served the keeper has it. */
+/* Takes the socket on success: before its first request is served the keeper has it. */
 static int connection_admit(struct door *door, int sock, uid_t uid)
 {
 	uint64_t number = journal_next_connection(store_journal(door->store));
@@ -468,15 +469,13 @@ static int connection_admit(struct door *door, int sock, uid_t uid)
 	int result = 0;
 
 	if (!is_seqpacket(sock) || setsockopt(sock, SOL_SOCKET, SO_PASSCRED, &on, sizeof on) < 0)
-		result = -EPROTO;
-	else if (!shares_allow(&door->shares, uid))
-		result = -EMFILE;
-	else if (door->keep)
+		return -EPROTO;
+	if (!shares_allow(&door->shares, uid))
+		return -EMFILE;
+	if (door->keep)
 		result = keep_put(door->keep, KEEP_CONNECTION, number, sock);
-	if (result < 0) {
-		disposal_close(sock);
+	if (result < 0)
 		return result;
-	}
 	result = connection_new(door, number, sock, uid);
 	if (result < 0 && door->keep)
 		keep_drop(door->keep, KEEP_CONNECTION, number);
@@ -498,10 +497,13 @@ static int accept_connection(struct loop_source *source, uint32_t events)
 	int sock = accept4(source->fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
 
 	(void)events;
-	if (sock >= 0)
-		connection_admit(door, sock, connected_uid(sock));
+	if (sock >= 0) {
+		if (connection_admit(door, sock, connected_uid(sock)) < 0)
+			disposal_close(sock);
+		return 0;
+	}
 	/* Waiting clients stay in the queue; the loop must not spin on them meanwhile. */
-	else if (errno == EMFILE || errno == ENFILE || errno == ENOMEM || errno == ENOBUFS)
+	if (errno == EMFILE || errno == ENFILE || errno == ENOMEM || errno == ENOBUFS)
 		pause_accepting(door);
 	return 0;
 }
@@ -510,9 +512,12 @@ int door_restore(struct door *door, uint64_t number, int sock)
 {
 	int result = connection_new(door, number, sock, connected_uid(sock));
 
-	if (result == 0)
+	if (result == 0) {
 		door->connections->restored = true;
-	else if (door->keep)
+		return 0;
+	}
+	disposal_close(sock);
+	if (door->keep)
 		keep_drop(door->keep, KEEP_CONNECTION, number);
 	return result;
 }

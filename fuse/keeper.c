@@ -13,6 +13,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <malloc.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
@@ -33,6 +34,7 @@
 #include "fuse/mount.h"
 
 enum { WORKER_FD = 3, CRASHES_MAX = 5, STOP_SECONDS = 10 };
+enum { PEAK_WORTH_SHRINKING = 1024 };
 enum { NAP_MILLISECONDS = 10, END_MILLISECONDS = 3000 };
 
 struct item_key {
@@ -61,6 +63,7 @@ struct party {
 struct keeper {
 	const struct keeper_setup *setup;
 	struct item *items;
+	size_t items_peak; /* since the table was last made */
 	struct party worker;
 	struct party candidate;
 	int fallback; /* owned: the program before an upgrade, until the new one is ready; or -1 */
@@ -75,6 +78,44 @@ struct keeper {
 	int crashes; /* in a row, without ever having been ready */
 	int status;
 };
+
+static bool item_add(struct keeper *keeper, uint32_t kind, uint64_t id, int fd)
+{
+	struct item *item = calloc(1, sizeof *item);
+
+	if (!item)
+		return false;
+	item->key = (struct item_key){kind, id};
+	item->fd = fd;
+	HASH_ADD(hh, keeper->items, key, sizeof item->key, item);
+	if (!item->hh.tbl) {
+		free(item);
+		return false;
+	}
+	if (HASH_COUNT(keeper->items) > keeper->items_peak)
+		keeper->items_peak = HASH_COUNT(keeper->items);
+	return true;
+}
+
+/* After many there are few: a table does not shrink by itself. Without memory for the new one the
+ * rest waits for some, as in item_put. */
+static void shrink(struct keeper *keeper)
+{
+	struct item *item = keeper->items;
+	struct item *next;
+
+	HASH_CLEAR(hh, keeper->items);
+	for (; item; item = next) {
+		next = item->hh.next;
+		HASH_ADD(hh, keeper->items, key, sizeof item->key, item);
+		while (!item->hh.tbl) {
+			poll(NULL, 0, NAP_MILLISECONDS);
+			HASH_ADD(hh, keeper->items, key, sizeof item->key, item);
+		}
+	}
+	keeper->items_peak = HASH_COUNT(keeper->items);
+	malloc_trim(0);
+}
 
 static void item_drop(struct keeper *keeper, uint32_t kind, uint64_t id)
 {
@@ -91,21 +132,9 @@ static void item_drop(struct keeper *keeper, uint32_t kind, uint64_t id)
 	else
 		close(item->fd);
 	free(item);
-}
-
-static bool item_add(struct keeper *keeper, uint32_t kind, uint64_t id, int fd)
-{
-	struct item *item = calloc(1, sizeof *item);
-
-	if (!item)
-		return false;
-	item->key = (struct item_key){kind, id};
-	item->fd = fd;
-	HASH_ADD(hh, keeper->items, key, sizeof item->key, item);
-	if (item->hh.tbl)
-		return true;
-	free(item);
-	return false;
+	if (keeper->items_peak > PEAK_WORTH_SHRINKING &&
+	    HASH_COUNT(keeper->items) < keeper->items_peak / 8)
+		shrink(keeper);
 }
 
 /* To lose one is the one thing that must not happen: without memory we wait for some. */
