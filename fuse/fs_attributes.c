@@ -62,15 +62,8 @@ void fs_getattr(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *info)
 /* The kernel's test is for CAP_FSETID, which we can't see in the request. */
 void fs_strip_set_id(fuse_req_t req, int file)
 {
-	struct stat status;
-	mode_t strip = S_ISUID;
-
-	if (fuse_req_ctx(req)->uid == 0 || fstat(file, &status) < 0)
-		return;
-	if (status.st_mode & S_IXGRP)
-		strip |= S_ISGID;
-	if (status.st_mode & strip)
-		fchmod(file, status.st_mode & 07777 & ~strip);
+	if (fuse_req_ctx(req)->uid != 0)
+		store_strip_set_id(file);
 }
 
 static struct timespec time_to_set(int which, int set, int set_now, const struct timespec *wanted)

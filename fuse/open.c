@@ -107,13 +107,29 @@ static int check_existing(const struct store *store, const struct store_actor *a
 	return result;
 }
 
-static int truncate_once(struct store *store, struct store_node *node)
+void store_strip_set_id(int file)
+{
+	struct stat status;
+	mode_t strip = S_ISUID;
+
+	if (fstat(file, &status) < 0)
+		return;
+	if (status.st_mode & S_IXGRP)
+		strip |= S_ISGID;
+	if (status.st_mode & strip)
+		fchmod(file, status.st_mode & 07777 & ~strip);
+}
+
+static int truncate_once(struct store *store, const struct store_actor *actor,
+                         struct store_node *node)
 {
 	int file = store_node_file(node);
 	int64_t result = file;
 
 	if (file < 0 || store_turn_done(store, &result))
 		return (int)result;
+	if (!has_capability(actor, CAP_FSETID))
+		store_strip_set_id(file);
 	result = ftruncate(file, 0) < 0 ? -errno : 0;
 	store_turn_did(store, result);
 	return (int)result;
@@ -134,7 +150,7 @@ static int open_existing(struct store *store, const struct store_actor *actor,
 	if (file < 0)
 		return file;
 	if (flags & O_TRUNC)
-		result = truncate_once(store, node);
+		result = truncate_once(store, actor, node);
 	return result < 0 ? result : fd_steal(&file);
 }
 

@@ -140,6 +140,9 @@ struct store_node *store_entry_node(const struct store_entry *entry);
 int store_open(struct store *store, const struct store_actor *actor, const char *name, int flags,
                const struct store_birth *birth, struct store_node **ret_node, bool *ret_created);
 
+/* What writing and truncating do to a file's set-id bits, unless by CAP_FSETID. */
+void store_strip_set_id(int file);
+
 /* What unlink(2) in a folder of mode 1777 owned by root does: 0, -ENOENT, -EPERM. With `ino` the
  * name must lead to that inode (-ENOENT otherwise). */
 int store_remove(struct store *store, const struct store_actor *actor, const char *name,
