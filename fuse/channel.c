@@ -24,6 +24,8 @@ enum { INIT_EXT = 1 << 30, INIT2_PASSTHROUGH = 1 << (37 - 32) };
 /* No flush: close(2) then has nothing to ask us, and can't fail when we are gone. */
 enum { OPEN_DIRECT_IO = 1 << 0, OPEN_NOFLUSH = 1 << 5, OPEN_PASSTHROUGH = 1 << 7 };
 
+enum { FAILURES_MAX = 100 };
+
 struct init_answer {
 	uint32_t major;
 	uint32_t minor;
@@ -119,8 +121,12 @@ ssize_t channel_read(struct channel *channel, void *bytes, size_t size)
 	ssize_t got = read(channel->fd, bytes, size);
 
 	/* ENOENT: that request was taken back. Of what else may come only ENODEV, the end of the
-	 * connection, is to be expected; libfuse would print the rest and go on, for ever. */
-	if (got < 0 && errno != EAGAIN && errno != EINTR && errno != ENOENT)
+	 * connection, is to be expected; the rest may pass, and if it does not that is the end. */
+	if (got >= 0 || errno == EAGAIN || errno == EINTR || errno == ENOENT)
+		channel->failures = 0;
+	else if (errno != ENODEV && ++channel->failures < FAILURES_MAX)
+		errno = EAGAIN;
+	else
 		errno = ENODEV;
 	if (got > 0 && !channel->answered)
 		note_init(channel, bytes, (size_t)got);

@@ -13,6 +13,7 @@
 struct channel {
 	int fd;               /* /dev/fuse; borrowed */
 	int refusal;          /* why nothing is passed through: -errno; 0 if it is */
+	int failures;         /* to read, in a row */
 	bool offered;         /* the kernel's INIT offers it */
 	bool answered;        /* INIT has been */
 	bool silent;          /* answers are swallowed */

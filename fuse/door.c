@@ -15,6 +15,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/sockios.h>
+#include <poll.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
@@ -42,6 +43,7 @@ enum {
 	/* Room for a longer request of another version, which is to be refused by its header. */
 	REQUEST_ROOM = 4096,
 	CRASHES_MAX = 2,
+	SEND_ATTEMPTS = 100,
 	RETRY_NANOSECONDS = 20 * 1000 * 1000,
 };
 
@@ -315,8 +317,14 @@ static int send_reply(struct call *call)
 		{&call->reply, sizeof call->reply},
 		{call->connection->door->entries, entries * sizeof(struct wire_entry)},
 	};
+	int attempts = SEND_ATTEMPTS;
+	int result;
 
-	return fdpass_send(call->connection->source.fd, parts, 2, call->fd, NULL, MSG_DONTWAIT);
+	/* What was done is not to be asked again for want of a little memory. */
+	while ((result = fdpass_send(call->connection->source.fd, parts, 2, call->fd, NULL,
+	                             MSG_DONTWAIT)) == -ENOMEM && attempts-- > 0)
+		poll(NULL, 0, 1);
+	return result;
 }
 
 /* A message that was sent before we asked for credentials on its socket carries none: the kernel

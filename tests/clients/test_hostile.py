@@ -25,7 +25,8 @@ from client_world import NOBODY, Served, is_root, private, until, world
 
 OPEN, UNLINK, LIST, STATUS, ROOM, ADOPT = range(1, 7)
 OTHER = 12345
-PATIENCE_SECONDS = 0.5
+LINGER_SECONDS = 6
+PATIENCE_SECONDS = 3
 MODES = os.O_RDWR | os.O_CREAT
 
 
@@ -226,7 +227,7 @@ def slow_to_close(w):
         for _ in range(4):
             client = socket.create_connection(listener.getsockname())
             server, _ = listener.accept()
-            client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 3))
+            client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, LINGER_SECONDS))
             client.setblocking(False)
             with contextlib.suppress(BlockingIOError):
                 while True:
@@ -250,7 +251,7 @@ def slow_inside(w):
     for _ in range(4):
         client = socket.create_connection(listener.getsockname())
         server, _ = listener.accept()
-        client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 3))
+        client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, LINGER_SECONDS))
         client.setblocking(False)
         with contextlib.suppress(BlockingIOError):
             while True:
