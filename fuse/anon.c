@@ -12,17 +12,25 @@
 #include <string.h>
 #include <sched.h>
 #include <sys/mman.h>
-#include <sys/mount.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
-#include <sys/syscall.h>
+#include <sys/statvfs.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include "base/fdpass.h"
 #include "base/own.h"
+#include "fuse/hash.h"
+#include "fuse/tmpfs.h"
 
 enum { OTHER_ID = 1 };
+
+/* A user with a tmpfs of its own. */
+struct anon_user {
+	uid_t uid;
+	int folder; /* owned */
+	UT_hash_handle hh;
+};
 
 static const char *const kind_names[ANON_KIND_COUNT] = {
 	[ANON_AUTO] = "auto",
@@ -45,30 +53,6 @@ int anon_kind_parse(const char *name, enum anon_kind *ret_kind)
 		}
 	}
 	return -EINVAL;
-}
-
-static int configure(int context, const char *key, const char *value)
-{
-	return fsconfig(context, FSCONFIG_SET_STRING, key, value, 0) < 0 ? -errno : 0;
-}
-
-/* A tmpfs mounted nowhere. The store's own limits hold, so it has none. */
-static int tmpfs_mount(void)
-{
-	OWN_FD context = fsopen("tmpfs", FSOPEN_CLOEXEC);
-	int mount;
-
-	if (context < 0)
-		return -errno;
-	if (configure(context, "size", "0") < 0 || configure(context, "nr_inodes", "0") < 0 ||
-	    configure(context, "mode", "0700") < 0)
-		return -EOPNOTSUPP;
-	/* A kernel without huge pages for tmpfs refuses this one: then without. */
-	configure(context, "huge", "within_size");
-	if (fsconfig(context, FSCONFIG_CMD_CREATE, NULL, NULL, 0) < 0)
-		return -errno;
-	mount = fsmount(context, FSMOUNT_CLOEXEC, MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV);
-	return mount < 0 ? -errno : mount;
 }
 
 static int write_text(const char *path, const char *text)
@@ -95,7 +79,7 @@ static int map_own_ids(uid_t uid, gid_t gid)
 	return result < 0 ? result : write_text("/proc/self/gid_map", gids);
 }
 
-static _Noreturn void mount_in_namespace(int sock)
+static _Noreturn void mount_in_namespace(int sock, uint64_t size)
 {
 	uid_t uid = geteuid();
 	gid_t gid = getegid();
@@ -105,14 +89,14 @@ static _Noreturn void mount_in_namespace(int sock)
 
 	result = unshare(CLONE_NEWUSER | CLONE_NEWNS) < 0 ? -errno : map_own_ids(uid, gid);
 	if (result == 0)
-		mount = tmpfs_mount();
+		mount = tmpfs_mount(size);
 	if (mount < 0)
 		result = result < 0 ? result : mount;
 	part = (struct iovec){&result, sizeof result};
 	_exit(fdpass_send(sock, &part, 1, mount, NULL, 0) < 0);
 }
 
-static int tmpfs_mount_borrowed(void)
+static int tmpfs_mount_borrowed(uint64_t size)
 {
 	int pair[2];
 	int mount = -1;
@@ -130,7 +114,7 @@ static int tmpfs_mount_borrowed(void)
 	if (child < 0)
 		return -errno;
 	if (child == 0)
-		mount_in_namespace(theirs);
+		mount_in_namespace(theirs, size);
 	fd_close_at(&theirs);
 	if (fdpass_receive(mine, &part, 1, &mount, NULL, 0) != sizeof result)
 		result = -EPERM;
@@ -145,7 +129,7 @@ static bool opens_by_name(struct anon *anon, int file)
 
 	if (anon->kind != ANON_TMPFS || fchmod(file, 0) < 0 || fchown(file, OTHER_ID, OTHER_ID) < 0)
 		return false;
-	again = anon_reopen(anon, 0, -1, O_RDWR);
+	again = anon_reopen(anon, 0, 0, -1, O_RDWR);
 	if (again >= 0)
 		close(again);
 	return again >= 0;
@@ -157,10 +141,10 @@ static int folder_try(struct anon *anon, int folder)
 	int file;
 
 	anon->folder = folder;
-	file = anon_create(anon, 0);
+	file = anon_create(anon, 0, 0);
 	if (file >= 0) {
 		anon->by_name = opens_by_name(anon, file);
-		anon_forget(anon, 0);
+		anon_forget(anon, 0, 0);
 		close(file);
 		return 0;
 	}
@@ -170,16 +154,16 @@ static int folder_try(struct anon *anon, int folder)
 
 static int try_tmpfs(struct anon *anon)
 {
-	int folder = tmpfs_mount();
+	int folder = tmpfs_mount(anon->size);
 
 	if (folder < 0)
-		folder = tmpfs_mount_borrowed();
+		folder = tmpfs_mount_borrowed(anon->size);
 	return folder < 0 ? folder : folder_try(anon, folder);
 }
 
 static int try_memfd(struct anon *anon)
 {
-	int file = anon_create(anon, 0);
+	int file = anon_create(anon, 0, 0);
 
 	if (file < 0)
 		return file;
@@ -194,9 +178,12 @@ static int try_tmpdir(struct anon *anon, const char *tmpdir)
 	return folder < 0 ? -errno : folder_try(anon, folder);
 }
 
-static int try_kind(struct anon *anon, enum anon_kind kind, const char *tmpdir)
+static int try_kind(struct anon *anon, enum anon_kind kind, const char *tmpdir, uint64_t size)
 {
-	*anon = (struct anon){.kind = kind, .folder = -1};
+	*anon = (struct anon){.kind = kind, .folder = -1, .size = size};
+	/* Only a tmpfs has a size. */
+	if (size && kind != ANON_TMPFS)
+		return -EOPNOTSUPP;
 	if (kind == ANON_TMPFS)
 		return try_tmpfs(anon);
 	if (kind == ANON_MEMFD)
@@ -204,18 +191,73 @@ static int try_kind(struct anon *anon, enum anon_kind kind, const char *tmpdir)
 	return try_tmpdir(anon, tmpdir);
 }
 
-int anon_init(struct anon *anon, enum anon_kind wanted, const char *tmpdir)
+int anon_init(struct anon *anon, enum anon_kind wanted, const char *tmpdir, uint64_t size)
 {
 	int result;
 
 	if (wanted != ANON_AUTO)
-		return try_kind(anon, wanted, tmpdir);
-	result = try_kind(anon, ANON_TMPFS, tmpdir);
-	return result < 0 ? try_kind(anon, ANON_MEMFD, tmpdir) : 0;
+		return try_kind(anon, wanted, tmpdir, size);
+	result = try_kind(anon, ANON_TMPFS, tmpdir, size);
+	return result < 0 ? try_kind(anon, ANON_MEMFD, tmpdir, size) : 0;
+}
+
+void anon_limit_users(struct anon *anon, int (*mount)(struct anon *anon, uid_t uid))
+{
+	anon->mount = mount;
+}
+
+static struct anon_user *find_user(const struct anon *anon, uid_t uid)
+{
+	struct anon_user *user;
+
+	HASH_FIND(hh, anon->users, &uid, sizeof uid, user);
+	return user;
+}
+
+int anon_add_user(struct anon *anon, uid_t uid, int folder)
+{
+	struct anon_user *user = calloc(1, sizeof *user);
+
+	if (user) {
+		*user = (struct anon_user){.uid = uid, .folder = folder};
+		HASH_ADD(hh, anon->users, uid, sizeof user->uid, user);
+		/* With HASH_NONFATAL_OOM an element that could not be added has no table. */
+		if (user->hh.tbl)
+			return 0;
+	}
+	free(user);
+	close(folder);
+	return -ENOMEM;
+}
+
+/* Where this user's files are. Root's and our own are not limited. */
+static int folder_of(const struct anon *anon, uid_t uid)
+{
+	const struct anon_user *user = anon->users ? find_user(anon, uid) : NULL;
+
+	return user ? user->folder : anon->folder;
+}
+
+static int make_folder(struct anon *anon, uid_t uid)
+{
+	int folder;
+
+	if (!anon->mount || uid == 0 || uid == geteuid() || find_user(anon, uid))
+		return 0;
+	folder = anon->mount(anon, uid);
+	return folder < 0 ? folder : anon_add_user(anon, uid, folder);
 }
 
 void anon_deinit(struct anon *anon)
 {
+	struct anon_user *user;
+	struct anon_user *next;
+
+	HASH_ITER(hh, anon->users, user, next) {
+		HASH_DEL(anon->users, user);
+		close(user->folder);
+		free(user);
+	}
 	fd_close_at(&anon->folder);
 }
 
@@ -224,14 +266,17 @@ static void ino_name(uint64_t ino, char ret_name[static 24])
 	snprintf(ret_name, 24, "%llu", (unsigned long long)ino);
 }
 
-int anon_create(struct anon *anon, uint64_t ino)
+int anon_create(struct anon *anon, uid_t uid, uint64_t ino)
 {
 	char name[24];
-	int file;
+	int file = make_folder(anon, uid);
 
+	if (file < 0)
+		return file;
 	ino_name(ino, name);
 	if (anon->kind == ANON_TMPFS)
-		file = openat(anon->folder, name, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+		file = openat(folder_of(anon, uid), name, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC,
+		              0600);
 	else if (anon->kind == ANON_TMPDIR)
 		file = openat(anon->folder, ".", O_RDWR | O_TMPFILE | O_CLOEXEC, 0600);
 	else
@@ -248,7 +293,7 @@ int anon_create(struct anon *anon, uint64_t ino)
 	return file;
 }
 
-int anon_reopen(const struct anon *anon, uint64_t ino, int fd, int flags)
+int anon_reopen(const struct anon *anon, uid_t uid, uint64_t ino, int fd, int flags)
 {
 	char path[64];
 	int file;
@@ -256,7 +301,7 @@ int anon_reopen(const struct anon *anon, uint64_t ino, int fd, int flags)
 	flags |= O_CLOEXEC;
 	if (anon->kind == ANON_TMPFS) {
 		ino_name(ino, path);
-		file = openat(anon->folder, path, flags);
+		file = openat(folder_of(anon, uid), path, flags);
 		/* Without its last name it is still to be had by descriptor. */
 		if (file >= 0 || errno != ENOENT || fd < 0)
 			return file < 0 ? -errno : file;
@@ -266,19 +311,43 @@ int anon_reopen(const struct anon *anon, uint64_t ino, int fd, int flags)
 	return file < 0 ? -errno : file;
 }
 
-int anon_stat(const struct anon *anon, uint64_t ino, struct stat *ret_status)
+int anon_stat(const struct anon *anon, uid_t uid, uint64_t ino, struct stat *ret_status)
 {
 	char name[24];
 
 	ino_name(ino, name);
-	return fstatat(anon->folder, name, ret_status, AT_SYMLINK_NOFOLLOW) < 0 ? -errno : 0;
+	if (fstatat(folder_of(anon, uid), name, ret_status, AT_SYMLINK_NOFOLLOW) < 0)
+		return -errno;
+	return 0;
 }
 
-void anon_forget(struct anon *anon, uint64_t ino)
+void anon_forget(struct anon *anon, uid_t uid, uint64_t ino)
 {
 	char name[24];
 
 	ino_name(ino, name);
 	if (anon->kind == ANON_TMPFS)
-		unlinkat(anon->folder, name, 0);
+		unlinkat(folder_of(anon, uid), name, 0);
+}
+
+void anon_forget_anywhere(struct anon *anon, uint64_t ino)
+{
+	struct anon_user *user;
+	struct anon_user *next;
+
+	anon_forget(anon, 0, ino);
+	HASH_ITER(hh, anon->users, user, next)
+		anon_forget(anon, user->uid, ino);
+}
+
+int anon_room(const struct anon *anon, uid_t uid, uint64_t *ret_total, uint64_t *ret_available)
+{
+	struct statvfs status;
+
+	if (anon->kind != ANON_TMPFS || fstatvfs(folder_of(anon, uid), &status) < 0 ||
+	    !status.f_blocks)
+		return -EOPNOTSUPP;
+	*ret_total = (uint64_t)status.f_blocks * status.f_frsize;
+	*ret_available = (uint64_t)status.f_bavail * status.f_frsize;
+	return 0;
 }

@@ -33,7 +33,6 @@
 #include "fuse/journal.h"
 #include "fuse/keep.h"
 #include "fuse/loop.h"
-#include "fuse/memory.h"
 #include "fuse/peer.h"
 #include "fuse/share.h"
 #include "fuse/store.h"
@@ -270,17 +269,11 @@ static int call_status(struct call *call)
 
 static int call_room(struct call *call)
 {
-	struct memory memory;
-	int result = memory_read(&memory);
+	const struct store *store = call->connection->door->store;
+	struct wire_room *room = &call->reply.room;
 
-	if (result < 0)
-		return result;
-	call->reply.room = (struct wire_room){
-		.total = memory.total,
-		.available = memory.available,
-		.inodes = store_inodes(call->connection->door->store),
-	};
-	return 0;
+	room->inodes = store_inodes(store);
+	return store_room(store, call->sender.uid, &room->total, &room->available);
 }
 
 static int connection_admit(struct door *door, int sock, uid_t uid);

@@ -8,7 +8,6 @@
 
 #include "base/name.h"
 #include "fuse/fs_i.h"
-#include "fuse/memory.h"
 
 enum { ROOT_VALID_SECONDS = 3600 };
 
@@ -131,16 +130,16 @@ void fs_statfs(fuse_req_t req, fuse_ino_t ino)
 {
 	struct fs *fs = fs_of(req);
 	struct statvfs status = {.f_bsize = 4096, .f_frsize = 4096, .f_namemax = NAME_LENGTH_MAX};
-	struct memory memory;
-	int result = memory_read(&memory);
+	uint64_t total, available;
+	int result = store_room(fs->store, fuse_req_ctx(req)->uid, &total, &available);
 
 	(void)ino;
 	if (result < 0) {
 		fuse_reply_err(req, -result);
 		return;
 	}
-	status.f_blocks = memory.total / status.f_frsize;
-	status.f_bfree = memory.available / status.f_frsize;
+	status.f_blocks = total / status.f_frsize;
+	status.f_bfree = available / status.f_frsize;
 	status.f_bavail = status.f_bfree;
 	status.f_ffree = status.f_bfree;
 	status.f_favail = status.f_bfree;

@@ -36,6 +36,7 @@ static const int calls[] = {
 	SCMP_SYS(writev), SCMP_SYS(pread64), SCMP_SYS(pwrite64), SCMP_SYS(preadv),
 	SCMP_SYS(pwritev), SCMP_SYS(preadv2), SCMP_SYS(pwritev2), SCMP_SYS(lseek),
 	SCMP_SYS(fstat), SCMP_SYS(stat), SCMP_SYS(lstat), SCMP_SYS(newfstatat), SCMP_SYS(statx),
+	SCMP_SYS(fstatfs),
 	SCMP_SYS(ftruncate), SCMP_SYS(fallocate), SCMP_SYS(fchmod), SCMP_SYS(fchown),
 	SCMP_SYS(utimensat), SCMP_SYS(unlinkat), SCMP_SYS(memfd_create), SCMP_SYS(splice),
 	SCMP_SYS(vmsplice), SCMP_SYS(pipe2), SCMP_SYS(readlink), SCMP_SYS(readlinkat),

@@ -26,6 +26,8 @@ enum keep_op {
 	KEEP_PUT,       /* worker: keep this, with its descriptor. It is kept once it is sent: what
 	                   is in the socket survives the sender */
 	KEEP_DROP,      /* worker: no longer */
+	KEEP_MOUNT,     /* worker: make a tmpfs of value bytes for the user id, and keep it.
+	                   Answer: a KEEP_ITEM with it, or, without, -errno for its value */
 	KEEP_END,       /* worker: all is over; value: the exit status */
 	KEEP_LEAVE,     /* keeper: another takes over: finish the request under way and exit */
 	KEEP_STOP,      /* keeper: all is to end: say KEEP_END and exit */
@@ -34,6 +36,7 @@ enum keep_op {
 enum keep_kind {
 	KEEP_SEAT = 1,   /* the folder served (O_PATH) */
 	KEEP_SOURCE,     /* where anonymous files come from; id: the worker's word for it */
+	KEEP_USER_SOURCE, /* the same for one user; id: the uid */
 	KEEP_JOURNAL,
 	KEEP_LISTENER,
 	KEEP_FUSE,       /* /dev/fuse; id: the mount's, as statx(2) has it */

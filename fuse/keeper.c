@@ -30,8 +30,8 @@
 #include "fuse/disposal.h"
 #include "fuse/hash.h"
 #include "fuse/keep.h"
-#include "fuse/keeper.h"
 #include "fuse/mount.h"
+#include "fuse/tmpfs.h"
 
 enum { WORKER_FD = 3, CRASHES_MAX = 5, STOP_SECONDS = 10 };
 enum { PEAK_WORTH_SHRINKING = 1024 };
@@ -299,6 +299,23 @@ static void note_ready(struct keeper *keeper)
 	keeper->served = true;
 }
 
+/* The worker has given up the right to. */
+static void mount_for_user(struct keeper *keeper, struct party *party,
+                           const struct keep_message *wanted)
+{
+	struct keep_message item = {
+		.op = KEEP_ITEM,
+		.kind = KEEP_USER_SOURCE,
+		.id = wanted->id,
+		.value = tmpfs_mount((uint64_t)wanted->value),
+	};
+	int folder = (int)item.value;
+
+	if (folder >= 0)
+		item_put(keeper, &item, folder);
+	keep_send(party->sock, &item, folder);
+}
+
 static void obey(struct keeper *keeper, struct party *party, const struct keep_message *message,
                  int *fd)
 {
@@ -310,6 +327,7 @@ static void obey(struct keeper *keeper, struct party *party, const struct keep_m
 			item_put(keeper, message, fd_steal(fd));
 		break;
 	case KEEP_DROP: item_drop(keeper, message->kind, message->id); break;
+	case KEEP_MOUNT: mount_for_user(keeper, party, message); break;
 	case KEEP_END:
 		keeper->ended = true;
 		keeper->status = (int)message->value;

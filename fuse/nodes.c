@@ -95,7 +95,8 @@ int store_node_file(struct store_node *node)
 		}
 		return node->file;
 	}
-	node->file = anon_reopen(store->anon, node->ino, -1, O_RDWR);
+	node->file = anon_reopen(store->anon, record_of(node)->creator_uid, node->ino, -1,
+	                         O_RDWR);
 	if (node->file < 0) {
 		int result = node->file;
 
@@ -109,7 +110,8 @@ int store_node_file(struct store_node *node)
 int store_node_stat_file(const struct store_node *node, struct stat *ret_status)
 {
 	if (node->file < 0)
-		return anon_stat(node->store->anon, node->ino, ret_status);
+		return anon_stat(node->store->anon, record_of(node)->creator_uid, node->ino,
+		                 ret_status);
 	return fstat(node->file, ret_status) < 0 ? -errno : 0;
 }
 
@@ -214,5 +216,6 @@ void store_node_creator(const struct store_node *node, struct store_creator *ret
 
 int store_node_reopen(struct store *store, const struct store_node *node, int flags)
 {
-	return anon_reopen(store->anon, node->ino, node->file, flags);
+	return anon_reopen(store->anon, record_of(node)->creator_uid, node->ino, node->file,
+	                   flags);
 }

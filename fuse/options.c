@@ -20,6 +20,8 @@ enum long_only {
 	OPTION_READY_FD,
 	OPTION_IDLE_EXIT,
 	OPTION_WAIT,
+	OPTION_SIZE,
+	OPTION_USER_SIZE,
 	OPTION_USER_NAMES,
 	OPTION_USER_CONNECTIONS,
 	OPTION_REAP,
@@ -48,6 +50,8 @@ static const char usage_text[] =
 	"      --guard             keep what is in use from Python's resource tracker\n"
 	"      --harden=HOW        auto, require or off: give up rights and system calls that\n"
 	"                          serving does not take\n"
+	"      --size=BYTES        all that there may be, with k, m or g behind it; default: any\n"
+	"      --user-size=BYTES   that one user may have, but for root and one's own\n"
 	"      --user-names=N      names that one user may have, but for root and one's own;\n"
 	"                          0: any number. Default: half of what the daemon may have open\n"
 	"      --user-connections=N  likewise, connections. Default: a quarter\n"
@@ -65,6 +69,8 @@ static const struct option long_options[] = {
 	{"idle-exit", required_argument, NULL, OPTION_IDLE_EXIT},
 	{"ready-fd", required_argument, NULL, OPTION_READY_FD},
 	{"wait", no_argument, NULL, OPTION_WAIT},
+	{"size", required_argument, NULL, OPTION_SIZE},
+	{"user-size", required_argument, NULL, OPTION_USER_SIZE},
 	{"user-names", required_argument, NULL, OPTION_USER_NAMES},
 	{"user-connections", required_argument, NULL, OPTION_USER_CONNECTIONS},
 	{"reap", required_argument, NULL, OPTION_REAP},
@@ -87,6 +93,23 @@ static unsigned parse_number(const char *option, const char *text)
 	if (text[0] < '0' || text[0] > '9' || *end || errno || number > INT_MAX)
 		errx(EXIT_USAGE, "%s takes a whole number, not '%s'", option, text);
 	return (unsigned)number;
+}
+
+static uint64_t parse_size(const char *option, const char *text)
+{
+	static const char units[] = "kmg";
+	const char *unit;
+	uint64_t size;
+	char *end;
+
+	errno = 0;
+	size = strtoull(text, &end, 10);
+	unit = *end ? strchr(units, *end | 0x20) : NULL;
+	if (text[0] < '0' || text[0] > '9' || errno || (*end && (!unit || end[1])) ||
+	    size > UINT64_MAX >> 40)
+		errx(EXIT_USAGE, "%s takes a number of bytes, maybe with k, m or g, not '%s'",
+		     option, text);
+	return unit ? size << 10 * (unit - units + 1) : size;
 }
 
 static enum anon_kind parse_source(const char *text)
@@ -152,6 +175,8 @@ static void apply(struct options *options, int option, bool *no_mount)
 	case OPTION_IDLE_EXIT: options->idle_seconds = parse_number("--idle-exit", optarg); break;
 	case OPTION_READY_FD: options->ready_fd = (int)parse_number("--ready-fd", optarg); break;
 	case OPTION_WAIT: options->wait = true; break;
+	case OPTION_SIZE: options->size = parse_size("--size", optarg); break;
+	case OPTION_USER_SIZE: options->size_of_user = parse_size("--user-size", optarg); break;
 	case OPTION_USER_NAMES:
 		options->names_of_user = parse_number("--user-names", optarg);
 		break;

@@ -23,6 +23,8 @@ struct options {
 	unsigned idle_seconds;  /* 0: never */
 	uint64_t names_of_user; /* that one uid may have, but for root and our own; 0: any */
 	uint64_t connections_of_user;
+	uint64_t size;          /* bytes; 0: as many as there are */
+	uint64_t size_of_user;  /* likewise, of each but root and our own */
 	enum reap_policy reap;
 	unsigned reap_seconds;  /* how long an orphan is left alone */
 	bool guard;

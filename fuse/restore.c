@@ -188,7 +188,7 @@ void store_discard(struct store *store)
 	struct store_node *next;
 
 	HASH_ITER(hh, store->nodes, node, next)
-		anon_forget(store->anon, node->ino);
+		anon_forget(store->anon, record_of(node)->creator_uid, node->ino);
 }
 
 int store_restore_file(struct store *store, uint64_t ino, int fd)
@@ -218,11 +218,11 @@ void store_restore_end(struct store *store)
 	HASH_ITER(hh, store->nodes, node, next_node) {
 		if (node->links)
 			continue;
-		anon_forget(store->anon, node->ino);
+		anon_forget(store->anon, record_of(node)->creator_uid, node->ino);
 		if (!record_of(node)->opens || !node->pinned || node->file < 0)
 			node_free(store, node);
 	}
 	/* The last one's file may be there without a record. */
 	if (!store_node_find(store, store->journal.header->ino_next - 1))
-		anon_forget(store->anon, store->journal.header->ino_next - 1);
+		anon_forget_anywhere(store->anon, store->journal.header->ino_next - 1);
 }

@@ -22,6 +22,7 @@
 #include "base/name.h"
 #include "base/own.h"
 #include "fuse/anon.h"
+#include "fuse/memory.h"
 
 enum { ROOM_WORTH_GIVING_BACK = 1024 };
 
@@ -104,6 +105,21 @@ struct journal *store_journal(struct store *store)
 	return &store->journal;
 }
 
+int store_room(const struct store *store, uid_t uid, uint64_t *ret_total, uint64_t *ret_available)
+{
+	uint64_t total = UINT64_MAX;
+	uint64_t available = UINT64_MAX;
+	struct memory memory;
+	int result = memory_read(&memory);
+
+	if (result < 0)
+		return result;
+	anon_room(store->anon, uid, &total, &available);
+	*ret_total = total < memory.total ? total : memory.total;
+	*ret_available = available < memory.available ? available : memory.available;
+	return 0;
+}
+
 uint64_t store_names(const struct store *store)
 {
 	return HASH_COUNT(store->entries);
@@ -129,7 +145,7 @@ struct store_node *store_lookup(struct store *store, const char *name)
 /* A file with its first bytes, still the daemon's own. */
 static int make_file(struct store *store, uint64_t ino, const struct store_birth *birth)
 {
-	OWN_FD file = anon_create(store->anon, ino);
+	OWN_FD file = anon_create(store->anon, birth->uid, ino);
 	ssize_t written;
 
 	if (file < 0)
@@ -139,7 +155,7 @@ static int make_file(struct store *store, uint64_t ino, const struct store_birth
 		if (written != (ssize_t)birth->initial_length) {
 			int error = written < 0 ? errno : ENOSPC;
 
-			anon_forget(store->anon, ino);
+			anon_forget(store->anon, birth->uid, ino);
 			return -error;
 		}
 	}
@@ -299,7 +315,7 @@ static int create(struct store *store, const char *name, const struct store_birt
 	if (file < 0)
 		return file;
 	if (flags) {
-		opened = anon_reopen(store->anon, ino, file, *flags);
+		opened = anon_reopen(store->anon, birth->uid, ino, file, *flags);
 		result = opened < 0 ? opened : 0;
 	}
 	if (result < 0)
@@ -307,7 +323,7 @@ static int create(struct store *store, const char *name, const struct store_birt
 	else
 		result = make_named(store, name, birth, ino, file, ret_node);
 	if (result < 0)
-		anon_forget(store->anon, ino);
+		anon_forget(store->anon, birth->uid, ino);
 	return result < 0 || !flags ? result : fd_steal(&opened);
 }
 
@@ -359,7 +375,7 @@ int store_unlink(struct store *store, const char *name)
 	free(entry);
 	node->links--;
 	if (!node->links)
-		anon_forget(store->anon, node->ino);
+		anon_forget(store->anon, record_of(node)->creator_uid, node->ino);
 	if (!node->links && !record_of(node)->opens)
 		node_free(store, node);
 	if (!store->nodes && store->order.room > ROOM_WORTH_GIVING_BACK)

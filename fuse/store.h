@@ -85,6 +85,10 @@ void store_limit_names(struct store *store, uint64_t names);
 
 struct journal *store_journal(struct store *store); /* borrowed */
 
+/* Bytes that there are, and are left, for a user's segments: the host's, or the limit's. 0 or
+ * -errno. */
+int store_room(const struct store *store, uid_t uid, uint64_t *ret_total, uint64_t *ret_available);
+
 uint64_t store_names(const struct store *store);
 uint64_t store_inodes(const struct store *store);
 

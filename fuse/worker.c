@@ -133,20 +133,28 @@ static int take_one(struct worker *worker, enum keep_kind kind, uint64_t *ret_id
 /* The journal comes from where the segments come from: memfd_create may be what the host lacks. */
 static int new_journal(struct worker *worker)
 {
-	int result = anon_init(&worker->anon, worker->options->source, secure_getenv("TMPDIR"));
+	const struct options *options = worker->options;
+	int result = anon_init(&worker->anon, options->source, secure_getenv("TMPDIR"),
+	                       options->size);
 	int journal;
 
+	if (result == 0 && options->size_of_user && !worker->anon.by_name)
+		errx(EXIT_FAILURE, "cannot limit users to --user-size: that takes root and a "
+		     "tmpfs");
+	if (result == -EOPNOTSUPP && options->size)
+		errx(EXIT_FAILURE, "cannot limit segments to --size: that takes a tmpfs, which "
+		     "this host does not let this user have");
 	if (result < 0)
 		fail(result, "make anonymous files by way of",
-		     anon_kind_name(worker->options->source));
+		     anon_kind_name(options->source));
 	if (worker->anon.folder >= 0)
 		keep_put(&worker->keep, KEEP_SOURCE,
 		         worker->anon.kind | (worker->anon.by_name ? SOURCE_BY_NAME : 0),
 		         worker->anon.folder);
-	journal = anon_create(&worker->anon, 0);
+	journal = anon_create(&worker->anon, 0, 0);
 	if (journal < 0)
 		fail(journal, "make the journal", NULL);
-	anon_forget(&worker->anon, 0);
+	anon_forget(&worker->anon, 0, 0);
 	keep_put(&worker->keep, KEEP_JOURNAL, 0, journal);
 	return journal;
 }
@@ -161,6 +169,13 @@ static int old_journal(struct worker *worker, int journal)
 		.folder = folder,
 		.by_name = kind & SOURCE_BY_NAME,
 	};
+	for (size_t i = 0; i < worker->item_count; i++) {
+		struct item *item = &worker->items[i];
+
+		if (item->kind == KEEP_USER_SOURCE && item->fd >= 0 &&
+		    anon_add_user(&worker->anon, (uid_t)item->id, fd_steal(&item->fd)) < 0)
+			fail(-ENOMEM, "take over what the keeper has", NULL);
+	}
 	return journal;
 }
 
@@ -173,11 +188,44 @@ static void restore_files(struct worker *worker)
 			continue;
 		/* It was put there, and the worker killed before it had a record. */
 		if (store_restore_file(worker->store, item->id, fd_steal(&item->fd)) < 0) {
-			anon_forget(&worker->anon, item->id);
+			anon_forget_anywhere(&worker->anon, item->id);
 			drop_file(&worker->files, item->id);
 		}
 	}
 	store_restore_end(worker->store);
+}
+
+static void obey_keeper(struct worker *worker, const struct keep_message *message, int result)
+{
+	if (result <= 0)
+		worker->ending = END_ALONE;
+	else if (message->op == KEEP_LEAVE)
+		worker->ending = END_LEAVE;
+	if (result <= 0 || message->op == KEEP_LEAVE || message->op == KEEP_STOP)
+		loop_stop(worker->loop);
+}
+
+/* A user's first segment: what makes a tmpfs for it we have given up. What else the keeper says
+ * meanwhile is obeyed after this request. */
+static int mount_for_user(struct anon *anon, uid_t uid)
+{
+	struct worker *worker = (struct worker *)((char *)anon - offsetof(struct worker, anon));
+	struct keep_message message = {.op = 0};
+	OWN_FD folder = -1;
+	int result = keep_say(&worker->keep, KEEP_MOUNT, uid,
+	                      (int64_t)worker->options->size_of_user);
+
+	while (result >= 0 && (message.op != KEEP_ITEM || message.kind != KEEP_USER_SOURCE)) {
+		result = keep_receive(worker->keep.sock, &message, &folder, 0);
+		if (result > 0 && message.op == KEEP_ITEM)
+			continue;
+		obey_keeper(worker, &message, result);
+		if (result == 0)
+			result = -EPIPE;
+	}
+	if (result < 0)
+		return result;
+	return folder < 0 ? (int)message.value : fd_steal(&folder);
 }
 
 static void note_takeover(struct worker *worker)
@@ -196,6 +244,8 @@ static void open_store(struct worker *worker)
 	int result;
 
 	journal = is_new ? new_journal(worker) : old_journal(worker, journal);
+	if (worker->options->size_of_user)
+		anon_limit_users(&worker->anon, mount_for_user);
 	worker->files = (struct store_keep){.put = put_file, .drop = drop_file};
 	result = store_new(&worker->store, journal, &worker->anon, &worker->files);
 	if (result < 0)
@@ -218,12 +268,7 @@ static int hear_keeper(struct loop_source *source, uint32_t events)
 	(void)events;
 	if (result == -EAGAIN)
 		return 0;
-	if (result <= 0)
-		worker->ending = END_ALONE;
-	else if (message.op == KEEP_LEAVE)
-		worker->ending = END_LEAVE;
-	if (result <= 0 || message.op == KEEP_LEAVE || message.op == KEEP_STOP)
-		loop_stop(worker->loop);
+	obey_keeper(worker, &message, result);
 	return 0;
 }
 

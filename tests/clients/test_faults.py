@@ -4,7 +4,7 @@
 
 Aim: whichever fails, in the keeper or in the worker, the daemon either does not start and says why in a
 line, or goes on: what was asked meanwhile fails with an errno that says so or succeeds, what is asked
-afterwards succeeds, nothing hangs, and it ends as it should. Method: shmfs-faulty (tests/probes/faulty.c)
+afterwards succeeds, nothing hangs, and it ends as it should. Method: shmfs-faulty (tests/faulty.c)
 fails its Nth call; N goes up until no call is left. In each run clients use it, its worker is killed and
 taken over from, and they use it again. Which N: each one with SHMEMU_TEST_LONG, else each third. Run it
 with SHMEMU_PREFIX and SHMEMU_PROBES set.

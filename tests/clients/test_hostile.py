@@ -151,8 +151,11 @@ def bystander(w):
     until(lambda: state(w) == before, f"{before}, not {state(w)}", 20)
 
 
-def attack(function, kind=System, uid=NOBODY):
+def attack(function, kind=System, uid=NOBODY, warm=False):
     with world(kind) as w:
+        # A user's first segment has the daemon make it a folder, for good.
+        if warm:
+            os.waitpid(as_user(uid, function, w), 0)
         with bystander(w) as other:
             attacker = as_user(uid, function, w)
             _, status = os.waitpid(attacker, 0)
@@ -386,6 +389,54 @@ def takes_all_connections(w):
             return False
 
 
+def takes_all_memory(w):
+    """Written by its own descriptor, which the daemon does not see."""
+    with connect(w) as sock:
+        for turn in range(2):
+            _, fds = ask(sock, request(OPEN, b"big", MODES, 0o600, serial=3 * turn))
+            try:
+                os.posix_fallocate(fds[0], 0, 512 << 10)
+                os.pwrite(fds[0], b"x" * (512 << 10), 0)
+                os.pwrite(fds[0], b"x" * (2 << 20), 0)
+                os.pwrite(fds[0], b"x", 4 << 20)
+                return False
+            except OSError as error:
+                if error.errno != 28:
+                    return False
+            reply, _ = ask(sock, request(ROOM, serial=3 * turn + 1))
+            if reply[7] != 1 << 20:
+                return False
+            os.close(fds[0])
+            ask(sock, request(UNLINK, b"big", serial=3 * turn + 2))
+
+
+def users_have_their_share():
+    """The same for the next user, and after a kill; root has all there is."""
+    with world(with_options("--user-size=1m")) as w:
+        for uid in NOBODY, OTHER, NOBODY:
+            _, status = os.waitpid(as_user(uid, takes_all_memory, w), 0)
+            assert status == 0
+            before = w.daemon.status().pid
+            os.kill(before, 9)
+            until(lambda: w.daemon.status().pid != before, "another serves")
+        with connect(w) as sock:
+            reply, fds = ask(sock, request(OPEN, b"root", MODES, 0o600))
+            os.posix_fallocate(fds[0], 0, 8 << 20)
+            os.close(fds[0])
+
+
+def all_have_a_share():
+    with world(with_options("--size=2m")) as w, connect(w) as sock:
+        reply, fds = ask(sock, request(OPEN, b"big", MODES, 0o600))
+        try:
+            os.posix_fallocate(fds[0], 0, 3 << 20)
+        except OSError as error:
+            assert error.errno == 28, error
+        else:
+            raise AssertionError("3 of 2 MiB")
+        os.close(fds[0])
+
+
 def takes_others_names(w):
     """What is another's is neither opened, emptied nor removed."""
     with connect(w) as sock:
@@ -433,6 +484,10 @@ def main():
         tap.run(case.__name__.replace("_", " "), attack, case)
     for case, kind in LIMITED:
         tap.run(case.__name__.replace("_", " "), attack, case, kind)
+    tap.run("takes all memory", attack, takes_all_memory, with_options("--user-size=1m"),
+            NOBODY, True)
+    tap.run("each user has a share", users_have_their_share)
+    tap.run("all have a share", all_have_a_share)
     tap.run("another's names", check_others)
     return tap.end()
 

@@ -78,7 +78,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	struct store *store;
 
-	if (!anon.kind && anon_init(&anon, ANON_MEMFD, NULL) < 0)
+	if (!anon.kind && anon_init(&anon, ANON_MEMFD, NULL, 0) < 0)
 		abort();
 	if (size < 1)
 		return 0;

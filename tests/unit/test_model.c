@@ -312,7 +312,7 @@ static void run_model(enum anon_kind kind)
 
 	seed = (unsigned)setting("SHMEMU_TEST_SEED", 1);
 	keeper.keep = (struct store_keep){.put = put, .drop = drop};
-	if (anon_init(&anon, kind, NULL) < 0)
+	if (anon_init(&anon, kind, NULL, 0) < 0)
 		cr_skip_test("this host has no %s files", anon_kind_name(kind));
 	journal = memfd_create("journal", MFD_CLOEXEC);
 	open_store();

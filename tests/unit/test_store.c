@@ -21,7 +21,7 @@ static struct store *store;
 
 static void begin(enum anon_kind kind)
 {
-	int result = anon_init(&anon, kind, "/tmp");
+	int result = anon_init(&anon, kind, "/tmp", 0);
 
 	if (result == -EPERM || result == -ENOSYS)
 		cr_skip_test("this host has no %s files: %s", anon_kind_name(kind),
@@ -280,7 +280,7 @@ Test(journal, survives_kill_at_any_instant, .timeout = 60)
 	                             MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 	unsigned seed = 1;
 
-	cr_assert_eq(anon_init(&anon, ANON_MEMFD, NULL), 0);
+	cr_assert_eq(anon_init(&anon, ANON_MEMFD, NULL, 0), 0);
 	for (int i = 0; i < KILLS; i++) {
 		long before = claims->changes;
 		pid_t victim = fork();
