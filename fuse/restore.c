@@ -113,8 +113,11 @@ static int restore_entries(struct restoring *restoring)
 
 	if (result < 0)
 		return result;
-	for (size_t i = 0; i < count && result == 0; i++)
-		result = restore_entry(restoring, places[i].at);
+	for (size_t i = 0; i < count && result == 0; i++) {
+		bool is_next = i == 0 || places[i].cookie > places[i - 1].cookie;
+
+		result = is_next ? restore_entry(restoring, places[i].at) : -EBADMSG;
+	}
 	free(places);
 	return result;
 }
@@ -208,13 +211,17 @@ int store_restore_file(struct store *store, uint64_t ino, int fd)
 void store_restore_end(struct store *store)
 {
 	struct store_entry *entry;
-	struct store_entry *next_entry;
 	struct store_node *node;
 	struct store_node *next_node;
+	uint64_t cookie = 0;
 
-	HASH_ITER(hh, store->entries, entry, next_entry)
-		if (entry->node->pinned && entry->node->file < 0)
-			store_unlink(store, entry->name);
+	/* Each by itself and not by name: a journal that is not ours may have one twice. */
+	while ((entry = order_after(&store->order, cookie))) {
+		cookie = entry->cookie;
+		if (entry->node->pinned && entry->node->file < 0 &&
+		    entry_remove(store, entry) < 0)
+			break;
+	}
 	HASH_ITER(hh, store->nodes, node, next_node) {
 		if (node->links)
 			continue;

@@ -352,15 +352,11 @@ static void give_back(struct store *store)
 	malloc_trim(0);
 }
 
-int store_unlink(struct store *store, const char *name)
+int entry_remove(struct store *store, struct store_entry *entry)
 {
-	struct store_entry *entry = entry_find(store, name);
-	struct store_node *node;
+	struct store_node *node = entry->node;
 	int result;
 
-	if (!entry)
-		return store_removed_before(store, name) ? 0 : -ENOENT;
-	node = entry->node;
 	/* Whoever has it open through the mount must find it when it has no name. */
 	if (node->links == 1 && record_of(node)->opens) {
 		result = node_pin(node);
@@ -381,6 +377,15 @@ int store_unlink(struct store *store, const char *name)
 	if (!store->nodes && store->order.room > ROOM_WORTH_GIVING_BACK)
 		give_back(store);
 	return 0;
+}
+
+int store_unlink(struct store *store, const char *name)
+{
+	struct store_entry *entry = entry_find(store, name);
+
+	if (entry)
+		return entry_remove(store, entry);
+	return store_removed_before(store, name) ? 0 : -ENOENT;
 }
 
 const struct store_entry *store_entry_after(const struct store *store, uint64_t cookie)

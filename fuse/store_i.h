@@ -62,6 +62,7 @@ int node_pin(struct store_node *node);
 /* A name with a record in the journal. 0 or -ENOMEM. */
 int entry_new(struct store *store, const struct journal_entry *from, size_t record,
               struct store_node *node);
+int entry_remove(struct store *store, struct store_entry *entry); /* as store_unlink */
 struct store_entry *entry_find(const struct store *store, const char *name);
 
 /* store_create that also opens the new file with `flags`, before its mode can stand in the way: a
