@@ -65,6 +65,18 @@ def until(condition, what, patience=PATIENCE):
         time.sleep(0.01)
 
 
+def settled(measure, seconds=0.3):
+    """What it measures when that has not changed for so long: the keeper hears of things a moment
+    later, and other threads close what is to be closed."""
+    value, since = measure(), time.monotonic()
+    while time.monotonic() - since < seconds:
+        time.sleep(0.02)
+        now = measure()
+        if now != value:
+            value, since = now, time.monotonic()
+    return value
+
+
 class Done:
     """How a command ended, and what showed of it in the world meanwhile."""
 

@@ -18,8 +18,8 @@ import textwrap
 
 sys.dont_write_bytecode = True
 from client_tap import Skip, Tap
-from client_world import (PYTHON, SHMEMU, VENV, VENV_PYTHON, Lambda, Native, Served, private, until,
-                          world, worlds)
+from client_world import (PYTHON, SHMEMU, VENV, VENV_PYTHON, Lambda, Native, Served, private, settled,
+                          until, world, worlds)
 from client_wire import Daemon
 
 HERE = os.path.dirname(os.path.abspath(__file__))
@@ -290,7 +290,7 @@ def storm(kind):
         if served:
             w.run(PYTHON, "-c", ONE_LINE)  # what a daemon opens once is open now
             w.files()
-        before = w.fds() if served else 0
+        before = settled(w.fds) if served else 0
         done = w.run(*storm_words(w, SEGMENTS), patience=300, interval=0.1)
         equal((done.status, done.out, done.err), (0, f"{PROCESSES}\n", ""), done)
         w.check_used(done)

@@ -13,7 +13,7 @@ import sys
 
 sys.dont_write_bytecode = True
 from client_tap import Tap
-from client_world import PYTHON, Lambda, Mount, is_root, private, until, world
+from client_world import PYTHON, Lambda, Mount, is_root, private, settled, until, world
 
 COUNT = 10000 if os.environ.get("SHMEMU_TEST_LONG") else 600
 AT_ONCE = 24
@@ -57,6 +57,7 @@ def leaves_nothing(kind):
     with world(kind) as w:
         crowd(w, WARM_UP, 1)
         until(lambda: w.daemon.status().connections == 2, "all connections end")
+        settled(lambda: Figures(w).fds)
         before = Figures(w)
         crowd(w, COUNT, 2)
         until(lambda: Figures(w).is_as(before), f"{before}, and not {Figures(w)}", 20)

@@ -21,7 +21,7 @@ import time
 sys.dont_write_bytecode = True
 from client_tap import Skip, Tap
 from client_wire import ENTRY, LIST_MAX, MAGIC, REPLY, REQUEST, VERSION, Daemon
-from client_world import NOBODY, Served, is_root, private, until, world
+from client_world import NOBODY, Served, is_root, private, settled, until, world
 
 OPEN, UNLINK, LIST, STATUS, ROOM, ADOPT = range(1, 7)
 OTHER = 12345
@@ -136,7 +136,7 @@ def state(w):
 @contextlib.contextmanager
 def bystander(w):
     """All goes on, and in the end all is as it was."""
-    before = state(w)
+    before = settled(lambda: state(w))
     other = Bystander(w)
     other.start()
     try:
@@ -223,51 +223,45 @@ def surplus_descriptors(w):
                     return False
 
 
-def slow_to_close(w):
-    """The last close of such a socket takes its linger time."""
-    listener = socket.create_server(("127.0.0.1", 0))
-    for op in (STATUS, ADOPT, OPEN):
-        for _ in range(4):
-            client = socket.create_connection(listener.getsockname())
-            server, _ = listener.accept()
-            client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, LINGER_SECONDS))
-            client.setblocking(False)
-            with contextlib.suppress(BlockingIOError):
-                while True:
-                    client.send(b"x" * 65536)
-            sock = connect(w)
-            send(sock, request(op, b"x" if op == OPEN else b""), [client.fileno()])
-            client.close()
-            sock.close()
-            server_kept.append(server)
-    time.sleep(1)
-    for server in server_kept:
-        server.close()
+def lingering(listener):
+    """A socket whose last close takes its linger time."""
+    client = socket.create_connection(listener.getsockname())
+    server_kept.append(listener.accept()[0])
+    client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, LINGER_SECONDS))
+    client.setblocking(False)
+    with contextlib.suppress(BlockingIOError):
+        while True:
+            client.send(b"x" * 65536)
+    return client
 
 
 server_kept = []
 
 
+def slow_to_close(w):
+    """It is sent where it belongs, and where it does not."""
+    listener = socket.create_server(("127.0.0.1", 0))
+    for op in (STATUS, ADOPT, OPEN):
+        for _ in range(4):
+            with lingering(listener) as client, connect(w) as sock:
+                send(sock, request(op, b"x" if op == OPEN else b""), [client.fileno()])
+    time.sleep(1)
+    for server in server_kept:
+        server.close()
+
+
 def slow_inside(w):
-    """The same, in the queue of a socket that is handed over."""
+    """It is in the queue of a socket that is handed over."""
     listener = socket.create_server(("127.0.0.1", 0))
     for _ in range(4):
-        client = socket.create_connection(listener.getsockname())
-        server, _ = listener.accept()
-        client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, LINGER_SECONDS))
-        client.setblocking(False)
-        with contextlib.suppress(BlockingIOError):
-            while True:
-                client.send(b"x" * 65536)
         mine, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        for _ in range(3):
-            send(mine, request(STATUS), [client.fileno()])
-        client.close()
+        with lingering(listener) as client:
+            for _ in range(3):
+                send(mine, request(STATUS), [client.fileno()])
         with connect(w) as sock:
             send(sock, request(ADOPT), [theirs.fileno()])
             theirs.close()
         mine.close()
-        server_kept.append(server)
     time.sleep(1)
 
 

@@ -24,7 +24,8 @@ import time
 sys.dont_write_bytecode = True
 from client_tap import Skip, Tap
 from client_wire import Daemon
-from client_world import (PYTHON, SHMFS, Lambda, Mount, is_root, library, private, until, world)
+from client_world import (PYTHON, SHMFS, Lambda, Mount, is_root, library, private, settled, until,
+                          world)
 
 KILLS = int(os.environ.get("SHMEMU_TEST_KILLS",
                            1000 if os.environ.get("SHMEMU_TEST_LONG") else 60))
@@ -145,7 +146,7 @@ def under_load(kind, how, prepare=None):
         if prepare:
             prepare(w)
         watch = Watch(w)
-        before = fds_of(w)
+        before = settled(lambda: fds_of(w))
         with load(w) as a_load:
             for _ in range(KILLS):
                 rest()

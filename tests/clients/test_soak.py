@@ -19,7 +19,7 @@ import time
 
 sys.dont_write_bytecode = True
 from client_tap import Tap
-from client_world import PYTHON, Lambda, Mount, is_root, library, private, until, world
+from client_world import PYTHON, Lambda, Mount, is_root, library, private, settled, until, world
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 SECONDS = int(next((word.split("=")[1] for word in sys.argv[1:] if word.startswith("--seconds=")),
@@ -114,6 +114,7 @@ def soak(kind):
             done = one_round(w, 1000 * rounds)
             operations, replaced, rounds = operations + done[0], replaced + done[1], rounds + 1
             until(lambda: w.daemon.status().connections == 2, "connections end")
+            settled(lambda: figures(w)[0])
             first = first or figures(w)
             print(f"# round {rounds}: {figures(w)}", flush=True)
         until(lambda: figures(w)[0] == first[0], f"descriptors: {first[0]}, {figures(w)[0]}", 20)
