@@ -259,7 +259,8 @@ class Served(World):
         self.process = subprocess.Popen(
             [*self.before_daemon, self.program, "--foreground", f"--ready-fd={signalled}", *words],
             pass_fds=[signalled], stdin=subprocess.DEVNULL, stderr=self.errors,
-            env={**World.environment(self), "SHMEMU_DIR": self.run_folder})
+            env={**World.environment(self), "SHMEMU_DIR": self.run_folder,
+                 **self.program_environment()})
         os.close(signalled)
         with os.fdopen(ready, "rb") as pipe:
             assert len(pipe.read(1)) == 1, f"shmfs is not ready: {self.said()}"
@@ -268,6 +269,9 @@ class Served(World):
         status = self.daemon.status()
         self.pid = status.pid
         assert status.keeper == self.process.pid, "another daemon answers"
+
+    def program_environment(self):
+        return {}
 
     before_daemon = ()
     copied = False  # the daemon's program is its own, to be replaced
