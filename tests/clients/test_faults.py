@@ -10,6 +10,7 @@ taken over from, and they use it again. Which N: each one with SHMEMU_TEST_LONG,
 with SHMEMU_PREFIX and SHMEMU_PROBES set.
 """
 
+import contextlib
 import errno
 import json
 import os
@@ -167,9 +168,12 @@ class Faulty:
         with open(self.note) as file:
             return file.read()
 
-    def worker(self):
+    def kill_worker(self):
+        """One that has died of its fault may be gone by now."""
         with open(f"/proc/{self.process.pid}/task/{self.process.pid}/children") as file:
-            return [int(pid) for pid in file.read().split()]
+            for pid in file.read().split():
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(int(pid), signal.SIGKILL)
 
     def end(self):
         self.process.terminate()
@@ -183,8 +187,8 @@ class Faulty:
         return self.errors.read()
 
     def remove(self):
-        for pid in self.worker() if self.process.poll() is None else []:
-            os.kill(pid, signal.SIGKILL)
+        if self.process.poll() is None:
+            self.kill_worker()
         self.process.kill()
         self.process.wait()
         if self.mount:
@@ -208,8 +212,7 @@ def live(daemon):
         else:
             check_meanwhile(results)
         if number == 0:
-            for pid in daemon.worker():
-                os.kill(pid, signal.SIGKILL)
+            daemon.kill_worker()
 
 
 def one_fault(role, number, mounted):
