@@ -60,8 +60,6 @@ struct keep {
 	int sock; /* owned */
 };
 
-#define KEEP_NULL ((struct keep){.sock = -1})
-
 /* Sends one message; `fd` is borrowed, -1 for none. Waits for room. Returns 0 or -errno; -EPIPE or
  * -ECONNRESET when the other end is gone. */
 int keep_send(int sock, const struct keep_message *message, int fd);

@@ -20,7 +20,7 @@ static struct share *find(const struct shares *shares, uid_t uid)
 	return share;
 }
 
-uint64_t shares_of(const struct shares *shares, uid_t uid)
+static uint64_t shares_of(const struct shares *shares, uid_t uid)
 {
 	const struct share *share = find(shares, uid);
 

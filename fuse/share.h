@@ -22,8 +22,6 @@ bool shares_allow(const struct shares *shares, uid_t uid);
 void shares_add(struct shares *shares, uid_t uid);
 void shares_remove(struct shares *shares, uid_t uid);
 
-uint64_t shares_of(const struct shares *shares, uid_t uid);
-
 void shares_deinit(struct shares *shares);
 
 #endif

@@ -23,9 +23,7 @@ import time
 
 sys.dont_write_bytecode = True
 from client_tap import Skip, Tap
-from client_wire import Daemon
-from client_world import (PYTHON, SHMFS, Lambda, Mount, is_root, library, private, settled, until,
-                          world)
+from client_world import (PYTHON, Lambda, Mount, is_root, library, private, settled, until, world)
 
 KILLS = int(os.environ.get("SHMEMU_TEST_KILLS",
                            1000 if os.environ.get("SHMEMU_TEST_LONG") else 60))
@@ -140,11 +138,9 @@ def fds_of(a_world):
     return [len(os.listdir(f"/proc/{pid}/fd")) for pid in (status.pid, status.keeper)]
 
 
-def under_load(kind, how, prepare=None):
+def under_load(kind, how):
     """`how` is called with the worker's pid, so many times."""
     with world(kind) as w:
-        if prepare:
-            prepare(w)
         watch = Watch(w)
         before = settled(lambda: fds_of(w))
         with load(w) as a_load:
