@@ -15,16 +15,31 @@ static struct fdpass_sender own_identity(void)
 	return (struct fdpass_sender){sys_getpid(), sys_geteuid(), sys_getegid()};
 }
 
-static int send_request(int sock, const struct wire_request *request, int fd)
-{
-	struct iovec part = {(void *)(uintptr_t)request, sizeof *request};
-	struct fdpass_sender self = own_identity();
-	int result = fdpass_send(sock, &part, 1, fd, &self, 0);
+enum { PARTS_MAX = 4 };
 
+static struct iovec part_of(const void *bytes, size_t size)
+{
+	return (struct iovec){(void *)(uintptr_t)bytes, size};
+}
+
+static int send_request(int sock, const struct wire_request *request,
+                        const struct client_places *places, int fd)
+{
+	struct iovec parts[PARTS_MAX] = {part_of(request, sizeof *request)};
+	size_t count = places ? PARTS_MAX : 1;
+	struct fdpass_sender self = own_identity();
+	int result;
+
+	if (places) {
+		parts[1] = part_of(&places->places, sizeof places->places);
+		parts[2] = part_of(places->paths[0], places->places.length[0]);
+		parts[3] = part_of(places->paths[1], places->places.length[1]);
+	}
+	result = fdpass_send(sock, parts, count, fd, &self, 0);
 	/* Ids that this user namespace has no number for can't be claimed: let the kernel name
 	 * them. */
 	if (result == -EINVAL || result == -EPERM)
-		result = fdpass_send(sock, &part, 1, fd, NULL, 0);
+		result = fdpass_send(sock, parts, count, fd, NULL, 0);
 	return result == -EPIPE ? -ECONNRESET : result;
 }
 
@@ -45,6 +60,17 @@ static int wait_readable(int sock)
 
 enum { STALE = 1 };
 
+/* Does an answer to this come with a file? */
+static bool brings_file(const struct wire_request *request, const struct wire_reply *reply)
+{
+	enum wire_op op = request->header.op;
+
+	if (reply->result < 0 || (wire_is_on_paths(op) && reply->result == WIRE_ELSEWHERE))
+		return false;
+	return op == WIRE_OPEN || op == WIRE_TRADE || op == WIRE_OPEN_PATH ||
+	       (op == WIRE_LOOKUP && (request->flags & WIRE_WANT_FILE));
+}
+
 static bool is_stale(const struct wire_request *request, const struct wire_reply *reply)
 {
 	return reply->header.magic == WIRE_MAGIC &&
@@ -55,23 +81,36 @@ static bool is_stale(const struct wire_request *request, const struct wire_reply
 static int check_answer(const struct wire_request *request, ssize_t size,
                         const struct client_answer *answer)
 {
-	enum wire_op op = request->header.op;
-	int result = wire_check_reply(&answer->reply, (size_t)size, &request->header);
+	const struct wire_told *told = wire_is_on_paths(request->header.op) ? &answer->told : NULL;
+	int result = wire_check_reply(&answer->reply, (size_t)size, &request->header, told);
 
-	/* A file comes with a successful open, and with nothing else. */
-	if (result == 0 && (answer->fd >= 0) != (op == WIRE_OPEN && answer->reply.result >= 0))
+	/* A file comes with a successful open and its like, and with nothing else. */
+	if (result == 0 && (answer->fd >= 0) != brings_file(request, &answer->reply))
 		return -EPROTO;
 	return result;
+}
+
+/* Where the parts of an answer go; their number. */
+static size_t parts_of(enum wire_op op, struct client_answer *answer,
+                       struct iovec parts[static PARTS_MAX])
+{
+	parts[0] = part_of(&answer->reply, sizeof answer->reply);
+	if (op == WIRE_LIST) {
+		parts[1] = part_of(answer->entries, WIRE_LIST_MAX * sizeof *answer->entries);
+		return 2;
+	}
+	if (!wire_is_on_paths(op))
+		return 1;
+	parts[1] = part_of(&answer->told, sizeof answer->told);
+	parts[2] = part_of(answer->text, answer->text_room - 1);
+	return 3;
 }
 
 static int receive_answer(int sock, const struct wire_request *request,
                           struct client_answer *ret_answer)
 {
-	const struct iovec parts[] = {
-		{&ret_answer->reply, sizeof ret_answer->reply},
-		{ret_answer->entries, WIRE_LIST_MAX * sizeof *ret_answer->entries},
-	};
-	size_t count = request->header.op == WIRE_LIST ? 2 : 1;
+	struct iovec parts[PARTS_MAX];
+	size_t count = parts_of(request->header.op, ret_answer, parts);
 	ssize_t size = fdpass_receive(sock, parts, count, &ret_answer->fd, NULL, 0);
 	bool whole = size >= (ssize_t)sizeof ret_answer->reply || size == -EMSGSIZE ||
 	             size == -EMFILE;
@@ -88,6 +127,8 @@ static int receive_answer(int sock, const struct wire_request *request,
 		result = check_answer(request, size, ret_answer);
 	if (result)
 		fd_close_at(&ret_answer->fd);
+	else if (wire_is_on_paths(request->header.op))
+		ret_answer->text[ret_answer->told.text_length] = '\0';
 	return result;
 }
 
@@ -117,24 +158,31 @@ static uint64_t make_serial(void)
 	return (uint64_t)now.tv_sec * 1000000000U + (uint64_t)now.tv_nsec;
 }
 
-static int ask_in(int sock, struct wire_request *request, struct client_answer *ret_answer)
+static int ask_in(int sock, struct wire_request *request, const struct client_places *places,
+                  struct client_answer *ret_answer)
 {
 	int result;
 
 	ret_answer->fd = -1;
 	request->serial = make_serial();
-	result = send_request(sock, request, -1);
+	result = send_request(sock, request, places, places && places->file ? *places->file : -1);
 	return result < 0 ? result : await_answer(sock, request, ret_answer);
+}
+
+int client_ask_places(int sock, struct wire_request *request, const struct client_places *places,
+                      struct client_answer *ret_answer)
+{
+	return ask_in(sock, request, places, ret_answer);
 }
 
 int client_ask(int sock, struct wire_request *request, struct client_answer *ret_answer)
 {
-	int result = ask_in(sock, request, ret_answer);
+	int result = ask_in(sock, request, NULL, ret_answer);
 	unsigned theirs = ret_answer->reply.header.version;
 
 	if (result == -EPROTONOSUPPORT && theirs < WIRE_VERSION && wire_speaks(theirs)) {
 		request->header.version = (uint16_t)theirs;
-		result = ask_in(sock, request, ret_answer);
+		result = ask_in(sock, request, NULL, ret_answer);
 	}
 	return result;
 }
@@ -151,6 +199,6 @@ int client_adopt(int sock)
 	OWN_FD mine = pair[0];
 	OWN_FD theirs = pair[1];
 
-	result = send_request(sock, &request, theirs);
+	result = send_request(sock, &request, NULL, theirs);
 	return result < 0 ? result : fd_steal(&mine);
 }

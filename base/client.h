@@ -10,7 +10,18 @@ enum { CLIENT_PATIENCE_SECONDS = 30 };
 struct client_answer {
 	struct wire_reply reply;
 	struct wire_entry *entries; /* LIST: WIRE_LIST_MAX of the caller's; reply.result are set */
-	int fd;                     /* OPEN: owned by the caller; else -1 */
+	struct wire_told told;      /* of operations on paths */
+	char *text;                 /* likewise: the caller's, text_room bytes; a NUL is added */
+	size_t text_room;           /* WIRE_TEXT_MAX + 1 is always enough */
+	int fd;                     /* OPEN and its like: owned by the caller; else -1 */
+};
+
+/* What an operation on paths is about. The paths are borrowed and need no NUL; NULL: it is not
+ * there. */
+struct client_places {
+	struct wire_places places; /* lengths included */
+	const char *paths[2];
+	const int *file; /* a descriptor that goes along, borrowed; NULL: none */
 };
 
 /* Asks over a connected socket, in an older version if that is what the daemon speaks, and waits
@@ -22,6 +33,11 @@ struct client_answer {
  * was asked took effect). After any of these but -EMFILE the socket is out of step and must be
  * closed. */
 int client_ask(int sock, struct wire_request *request, struct client_answer *ret_answer);
+
+/* The same for an operation on paths. -EPROTONOSUPPORT also for a daemon that speaks an older
+ * version, which has none. */
+int client_ask_places(int sock, struct wire_request *request, const struct client_places *places,
+                      struct client_answer *ret_answer);
 
 /* Hands the daemon at the other end of `sock` a new connection and returns our end of it (owned
  * by the caller), or -errno. For a process that may no longer connect by the folder's path. */

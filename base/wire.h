@@ -20,17 +20,21 @@
  *   1  the first
  *   2  serial numbers; what LIST tells of holders
  *   3  LIST with flags
+ *   4  operations on paths, LIMIT, TRADE
  * Tests build programs of other versions. */
 #ifndef WIRE_VERSION
-#define WIRE_VERSION 3
+#define WIRE_VERSION 4
 #endif
 enum {
 	WIRE_MAGIC = 0x756d6873,
 	WIRE_VERSION_MIN = 2,
+	WIRE_VERSION_NEW = 4, /* has operations on paths */
 	WIRE_NAME_SIZE = 256,
 	WIRE_INITIAL_MAX = 64,
 	WIRE_COMMAND_SIZE = 64,
 	WIRE_LIST_MAX = 16,
+	WIRE_PATH_MAX = 4095,  /* bytes of one path, without a NUL */
+	WIRE_TEXT_MAX = 16384, /* bytes that come with an answer */
 };
 
 enum wire_op {
@@ -41,7 +45,39 @@ enum wire_op {
 	WIRE_ROOM,   /* answer: how much the store can take */
 	WIRE_ADOPT,  /* a SEQPACKET socket comes by SCM_RIGHTS, and is served from now on; no answer
 	              */
+	WIRE_LIMIT,  /* of the daemon's own user and root: mode: WIRE_LIMIT_..., ino: the new limit
+	                (0: none); of anybody: mode: 0. Answer: limits */
+	WIRE_TRADE,  /* ino, cursor: a token that an ioctl at the mount gave; answer: that open
+	                file, by SCM_RIGHTS, with the access that it has there */
+
+	/* On paths. The request is followed by struct wire_places and the bytes of its paths, the
+	 * answer by struct wire_told and the bytes of its text. Each does what the call of its name
+	 * does, errno for errno, with the links on the way followed. */
+	WIRE_ROADS,       /* no path; answer: roads, and as text the mountpoint, if there is one */
+	WIRE_LOOKUP,      /* stat(2), lstat(2): told.stat. With WIRE_WANT_FILE also a descriptor of
+	                     the thing, O_PATH, by SCM_RIGHTS */
+	WIRE_OPEN_PATH,   /* open(2): flags, mode. A regular file comes open; of any other kind
+	                     comes an O_PATH descriptor, to be opened again by way of
+	                     /proc/self/fd, which is when the kernel judges */
+	WIRE_MAKE,        /* mknod(2), mkdir(2): mode with its type, places.device */
+	WIRE_SYMLINK,     /* path 0: where; path 1: the text that it holds */
+	WIRE_LINK,        /* path 0 to path 1 */
+	WIRE_RENAME,      /* path 0 to path 1; flags: renameat2(2)'s */
+	WIRE_REMOVE,      /* unlink(2), or rmdir(2) with WIRE_FOLDER */
+	WIRE_READLINK,    /* answer: text */
+	WIRE_READ_FOLDER, /* what comes after cursor (0: from the start: the newest) in the folder
+	                     that path 0 leads to (it may be empty): text is struct wire_dirents one
+	                     after the other, and none is the end. "." and ".." are not among
+	                     them. A text with room for another of WIRE_DIRENT_MAX bytes is the
+	                     last. told.stat is the parent's */
+	WIRE_PATH_OF,     /* the path from the root of the folder or file that path 0 leads to,
+	                     without links, "." and "..": text, which begins with no slash */
+	WIRE_LINK_FILE,   /* link(2) of /proc/self/fd/N: the file comes by SCM_RIGHTS, path 0 is its
+	                     new name */
 	WIRE_OP_COUNT,
+	WIRE_OP_NEW = WIRE_LIMIT,   /* from here on they came with WIRE_VERSION_NEW */
+	WIRE_OP_PATHS = WIRE_ROADS, /* from here on they are on paths, and their answers have ... */
+	WIRE_ANSWER = 0x8000,       /* ... this in their op: no answer passes for a request */
 };
 
 struct wire_header {
@@ -74,6 +110,83 @@ enum {
 	WIRE_ENTRY_ORPHAN = 2, /* nobody has, and the process that made it is gone */
 };
 
+enum {
+	WIRE_FOLLOW = 1,    /* LOOKUP, LINK, PATH_OF: follow a link at the end, too */
+	WIRE_WANT_FILE = 2, /* LOOKUP */
+	WIRE_FOLDER = 4,    /* REMOVE: a folder, and nothing else */
+	WIRE_TO_EXECUTE = 8, /* LOOKUP with WIRE_WANT_FILE: if the daemon has the file open for
+	                        writing for no need, it closes it */
+};
+
+/* A folder, named by whoever has it open: the last component of what /proc/self/fd/N of its
+ * descriptor says is WIRE_FOLDER_NAME + "INO:SECRET", in decimal and sixteen hexadecimal digits.
+ * Nobody else can know the secret, so naming it proves that one has it. All 0: the root. */
+#define WIRE_FOLDER_NAME "shmemu-folder:"
+struct wire_base {
+	uint64_t ino;
+	uint64_t secret;
+};
+
+/* What follows the request of an operation on paths; then come the paths, without NULs. */
+struct wire_places {
+	struct wire_base base[2]; /* of the folder that each path begins in */
+	uint64_t device;          /* MAKE: st_rdev */
+	uint16_t length[2];       /* of each path; 0: it is not there, or the folder itself */
+	uint32_t reserved;        /* 0 */
+};
+
+/* A path that led out of the store: by a link to an absolute path, or above the root. The call
+ * is to be made anew with told.text in the place of path told.which: a text that begins with "/"
+ * is a path of the host's, any other begins with "../" and goes on from the root folder. */
+enum { WIRE_ELSEWHERE = 1 };
+
+/* st_dev and st_ino are those of the kernel's file, as fstat(2) of its descriptor tells them. */
+struct wire_stat {
+	uint64_t dev, ino, nlink, rdev, size, blocks, blksize;
+	uint32_t mode, uid, gid, reserved;
+	int64_t atime, mtime, ctime; /* seconds since the epoch */
+	uint32_t atime_ns, mtime_ns, ctime_ns;
+	uint32_t reserved2;
+};
+
+/* What follows the answer of an operation on paths; then comes the text, without a NUL. */
+struct wire_told {
+	struct wire_stat stat;
+	uint32_t which;       /* WIRE_ELSEWHERE: the path that led there. WIRE_TO_EXECUTE: 1 if
+	                         the daemon has the file open for writing still */
+	uint32_t text_length; /* at most WIRE_TEXT_MAX */
+};
+
+/* One name of a folder; its bytes follow, and a NUL, and zeros up to a multiple of 8 bytes. */
+struct wire_dirent {
+	uint64_t cookie; /* of this name; less from each to the next */
+	uint64_t ino;    /* as wire_stat has it */
+	uint16_t length; /* of the name */
+	uint8_t type;    /* DT_... */
+	uint8_t reserved[5];
+};
+
+/* What the library, and doctor, are to know of this daemon. */
+struct wire_roads {
+	uint64_t mount_device;  /* st_dev of the mount; 0: there is none */
+	uint64_t limited;       /* st_dev of the files of all; 0: there is no limit */
+	uint64_t limited_share; /* st_dev of the asker's own share (EDQUOT); 0: it has none */
+	int32_t refusal;        /* why the mount has no passthrough: -errno; 0: it has */
+	uint32_t source;        /* where memory comes from: enum anon_kind */
+	uint64_t reserved;
+};
+
+enum { WIRE_LIMIT_SIZE = 1, WIRE_LIMIT_INODES, WIRE_LIMIT_USER_SIZE };
+
+/* As they are after the change. */
+struct wire_limits {
+	uint64_t size;       /* bytes that there may be; 0: any */
+	uint64_t size_used;  /* by all */
+	uint64_t inodes;     /* likewise */
+	uint64_t inodes_used;
+	uint64_t user_size;  /* bytes that each user may have, but for root and the daemon's own */
+};
+
 struct wire_entry {
 	uint64_t cookie; /* the entry's place: grows with every name ever made */
 	uint64_t ino;
@@ -87,7 +200,8 @@ struct wire_entry {
 	uint32_t flags;              /* WIRE_ENTRY_... */
 	uint64_t device, file;       /* what fstat(2) says of the open file: st_dev, st_ino */
 	char creator_command[WIRE_COMMAND_SIZE]; /* blanks between its words, cut to fit */
-	char name[WIRE_NAME_SIZE];
+	char name[WIRE_NAME_SIZE]; /* the path from the root, or its end; "?": in a folder that the
+	                              asker may not look into */
 };
 
 struct wire_status {
@@ -115,17 +229,24 @@ struct wire_reply {
 	union {
 		struct wire_status status;
 		struct wire_room room;
+		struct wire_roads roads; /* ROADS; with each file: what is limited */
+		struct wire_limits limits;
 	};
 };
+
+enum { WIRE_DIRENT_MAX = sizeof(struct wire_dirent) + WIRE_NAME_SIZE };
 
 _Static_assert(sizeof(struct wire_header) == 8, "header is frozen");
 _Static_assert(sizeof(struct wire_request) == 8 + 8 + 24 + 8 + 64 + 256, "no padding");
 _Static_assert(sizeof(struct wire_entry) == 24 + 16 + 8 + 24 + 64 + 256, "no padding");
 _Static_assert(sizeof(struct wire_reply) == 8 + 8 + 16 + 40, "no padding");
+_Static_assert(sizeof(struct wire_places) == 32 + 8 + 4 + 4, "no padding");
+_Static_assert(sizeof(struct wire_told) == 7 * 8 + 16 + 24 + 16 + 8, "no padding");
+_Static_assert(sizeof(struct wire_dirent) == 24, "no padding");
 /* A daemon that is made to talk to itself must not take its own answers for requests. */
 _Static_assert(sizeof(struct wire_reply) < sizeof(struct wire_request) &&
                sizeof(struct wire_reply) + sizeof(struct wire_entry) > sizeof(struct wire_request),
-               "no answer has a request's size");
+               "no answer has a request's size, but those with WIRE_ANSWER");
 
 /* A request with nothing but its operation set. */
 struct wire_request wire_request_make(enum wire_op op);
@@ -135,10 +256,21 @@ void wire_request_name(struct wire_request *request, const char *bytes, size_t l
 
 /* Judge a whole message of `size` bytes. 0, or -EPROTONOSUPPORT (a version we can't do, told by the
  * header; for a reply: another than was asked in), or -EPROTO (not ours, or broken).
- * wire_check_request says -EINVAL for one that is well formed and asks the impossible. */
+ * wire_check_request says -EINVAL for one that is well formed and asks the impossible. `told` is
+ * what came behind the reply, NULL: nothing. */
 int wire_check_request(const struct wire_request *request, size_t size);
 int wire_check_reply(const struct wire_reply *reply, size_t size,
-                     const struct wire_header *asked);
+                     const struct wire_header *asked, const struct wire_told *told);
+
+/* Is this operation on paths? What such a request carries: behind it in its message, which
+ * wire_check_request has found sound. A path has no NUL: its length is in the places. */
+bool wire_is_on_paths(unsigned op);
+bool wire_takes_file(unsigned op); /* by SCM_RIGHTS; no other may have one */
+static inline const struct wire_places *wire_places_of(const struct wire_request *request)
+{
+	return (const struct wire_places *)(request + 1);
+}
+const char *wire_path(const struct wire_request *request, int which);
 
 /* Can this side do a version? */
 bool wire_speaks(unsigned version);

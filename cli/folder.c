@@ -19,6 +19,8 @@
 
 #include "cli/say.h"
 
+enum { DEPTH_MAX = 16 };
+
 static struct text make_outer(void)
 {
 	const char *tmpdir = getenv("TMPDIR");
@@ -70,22 +72,31 @@ void folder_make(struct folder *ret_folder)
 	ret_folder->place = geteuid() == 0 ? make_secret(&ret_folder->outer) : ret_folder->outer;
 }
 
-/* The daemon's files: a flat folder. */
-static void empty(const char *path)
+/* The daemon's files, and what one that was killed has left in its folder "nodes". Takes the
+ * descriptor. Links are not followed. */
+static void empty(int fd, int depth)
 {
-	DIR *folder = opendir(path);
+	DIR *folder = fd < 0 ? NULL : fdopendir(fd);
 	const struct dirent *entry;
 
-	if (!folder)
-		return;
-	while ((entry = readdir(folder)))
-		unlinkat(dirfd(folder), entry->d_name, 0);
-	closedir(folder);
+	if (!folder && fd >= 0)
+		close(fd);
+	while (folder && (entry = readdir(folder))) {
+		if (strcmp(entry->d_name, ".") == 0 || strcmp(entry->d_name, "..") == 0 ||
+		    unlinkat(dirfd(folder), entry->d_name, 0) == 0 || !depth)
+			continue;
+		empty(openat(dirfd(folder), entry->d_name,
+		             O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC), depth - 1);
+		unlinkat(dirfd(folder), entry->d_name, AT_REMOVEDIR);
+	}
+	if (folder)
+		closedir(folder);
 }
 
 void folder_remove(const struct folder *folder)
 {
-	empty(folder->place.bytes);
+	empty(open(folder->place.bytes, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC),
+	      DEPTH_MAX);
 	rmdir(folder->place.bytes);
 	if (rmdir(folder->outer.bytes) < 0 && errno != ENOENT)
 		say("cannot remove the private folder %s: %s", folder->outer.bytes,

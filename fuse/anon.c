@@ -21,9 +21,12 @@
 #include "base/fdpass.h"
 #include "base/own.h"
 #include "fuse/hash.h"
+#include "fuse/junk.h"
 #include "fuse/tmpfs.h"
 
-enum { OTHER_ID = 1 };
+enum { OTHER_ID = 1, CLEARINGS_MAX = 64 };
+
+#define NODES_FOLDER "nodes"
 
 /* A user with a tmpfs of its own. */
 struct anon_user {
@@ -93,13 +96,19 @@ static _Noreturn void mount_in_namespace(int sock, uint64_t size)
 	if (mount < 0)
 		result = result < 0 ? result : mount;
 	part = (struct iovec){&result, sizeof result};
-	_exit(fdpass_send(sock, &part, 1, mount, NULL, 0) < 0);
+	if (fdpass_send(sock, &part, 1, mount, NULL, 0) < 0 || mount < 0)
+		_exit(1);
+	/* What it takes to give the mount another size. */
+	result = open("/proc/self/ns/user", O_RDONLY | O_CLOEXEC);
+	_exit(fdpass_send(sock, &part, 1, result, NULL, 0) < 0);
 }
 
-static int tmpfs_mount_borrowed(uint64_t size)
+/* Without the namespace the mount is as good, but keeps its size. */
+static int tmpfs_mount_borrowed(uint64_t size, int *ret_namespace)
 {
 	int pair[2];
 	int mount = -1;
+	int namespace = -1;
 	int result = 0;
 	struct iovec part = {&result, sizeof result};
 	pid_t child;
@@ -118,8 +127,13 @@ static int tmpfs_mount_borrowed(uint64_t size)
 	fd_close_at(&theirs);
 	if (fdpass_receive(mine, &part, 1, &mount, NULL, 0) != sizeof result)
 		result = -EPERM;
+	if (mount >= 0) {
+		fdpass_receive(mine, &part, 1, &namespace, NULL, 0);
+		result = mount;
+		*ret_namespace = namespace;
+	}
 	waitpid(child, NULL, 0);
-	return mount < 0 && result == 0 ? -EPERM : (result < 0 ? result : mount);
+	return result == 0 && mount < 0 ? -EPERM : result;
 }
 
 /* Root can open whatever was given to others, unless it lacks the capability. */
@@ -157,7 +171,7 @@ static int try_tmpfs(struct anon *anon)
 	int folder = tmpfs_mount(anon->size);
 
 	if (folder < 0)
-		folder = tmpfs_mount_borrowed(anon->size);
+		folder = tmpfs_mount_borrowed(anon->size, &anon->namespace);
 	return folder < 0 ? folder : folder_try(anon, folder);
 }
 
@@ -180,7 +194,13 @@ static int try_tmpdir(struct anon *anon, const char *tmpdir)
 
 static int try_kind(struct anon *anon, enum anon_kind kind, const char *tmpdir, uint64_t size)
 {
-	*anon = (struct anon){.kind = kind, .folder = -1, .size = size};
+	*anon = (struct anon){
+		.kind = kind,
+		.folder = -1,
+		.nodes = -1,
+		.namespace = -1,
+		.size = size,
+	};
 	/* Only a tmpfs has a size. */
 	if (size && kind != ANON_TMPFS)
 		return -EOPNOTSUPP;
@@ -191,14 +211,47 @@ static int try_kind(struct anon *anon, enum anon_kind kind, const char *tmpdir, 
 	return try_tmpdir(anon, tmpdir);
 }
 
-int anon_init(struct anon *anon, enum anon_kind wanted, const char *tmpdir, uint64_t size)
+/* A daemon that was killed may have left it behind. */
+static int make_nodes(int seat)
 {
-	int result;
+	int folder;
 
-	if (wanted != ANON_AUTO)
-		return try_kind(anon, wanted, tmpdir, size);
-	result = try_kind(anon, ANON_TMPFS, tmpdir, size);
-	return result < 0 ? try_kind(anon, ANON_MEMFD, tmpdir, size) : 0;
+	if (mkdirat(seat, NODES_FOLDER, 0700) < 0 && errno != EEXIST)
+		return -errno;
+	while (junk_clear(seat, NODES_FOLDER) == -ENOTEMPTY)
+		;
+	folder = openat(seat, NODES_FOLDER, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	return folder < 0 ? -errno : folder;
+}
+
+/* Everybody can write, by the kernel, to a folder whose mode says so: where there are several users
+ * it is a tmpfs in which nothing has room. */
+static int open_nodes(struct anon *anon, int seat)
+{
+	anon->nodes = geteuid() == 0 ? tmpfs_mount_roomless() : -EPERM;
+	if (anon->nodes < 0)
+		anon->nodes = make_nodes(anon->kind == ANON_TMPFS ? anon->folder : seat);
+	return anon->nodes < 0 ? anon->nodes : 0;
+}
+
+int anon_init(struct anon *anon, enum anon_kind wanted, const char *tmpdir, uint64_t size,
+              int seat)
+{
+	int result = try_kind(anon, wanted == ANON_AUTO ? ANON_TMPFS : wanted, tmpdir, size);
+
+	if (result < 0 && wanted == ANON_AUTO)
+		result = try_kind(anon, ANON_MEMFD, tmpdir, size);
+	if (result == 0)
+		result = open_nodes(anon, seat);
+	if (result < 0)
+		anon_deinit(anon);
+	return result;
+}
+
+void anon_leave_seat(const struct anon *anon, int seat)
+{
+	if (anon->kind != ANON_TMPFS)
+		unlinkat(seat, NODES_FOLDER, AT_REMOVEDIR);
 }
 
 void anon_limit_users(struct anon *anon, int (*mount)(struct anon *anon, uid_t uid))
@@ -230,12 +283,51 @@ int anon_add_user(struct anon *anon, uid_t uid, int folder)
 	return -ENOMEM;
 }
 
+void anon_remove_user(struct anon *anon, uid_t uid)
+{
+	struct anon_user *user = find_user(anon, uid);
+
+	if (!user)
+		return;
+	HASH_DEL(anon->users, user);
+	close(user->folder);
+	free(user);
+}
+
+bool anon_has_users(const struct anon *anon)
+{
+	return anon->mount != NULL;
+}
+
+int anon_each_user(const struct anon *anon, int (*each)(uid_t uid, int folder, void *details),
+                   void *details)
+{
+	struct anon_user *user;
+	struct anon_user *next;
+	int result = 0;
+
+	HASH_ITER(hh, anon->users, user, next)
+		if (result == 0)
+			result = each(user->uid, user->folder, details);
+	return result;
+}
+
 /* Where this user's files are. Root's and our own are not limited. */
 static int folder_of(const struct anon *anon, uid_t uid)
 {
 	const struct anon_user *user = anon->users ? find_user(anon, uid) : NULL;
 
 	return user ? user->folder : anon->folder;
+}
+
+bool anon_has_share(const struct anon *anon, uid_t uid)
+{
+	return anon->users && find_user(anon, uid);
+}
+
+bool anon_is_limited(const struct anon *anon, uid_t uid)
+{
+	return anon->size || anon_has_share(anon, uid);
 }
 
 static int make_folder(struct anon *anon, uid_t uid)
@@ -259,6 +351,8 @@ void anon_deinit(struct anon *anon)
 		free(user);
 	}
 	fd_close_at(&anon->folder);
+	fd_close_at(&anon->namespace);
+	fd_close_at(&anon->nodes);
 }
 
 static void ino_name(uint64_t ino, char ret_name[static 24])
@@ -293,6 +387,66 @@ int anon_create(struct anon *anon, uid_t uid, uint64_t ino)
 	return file;
 }
 
+int anon_create_nameless(struct anon *anon, uid_t uid, bool linkable)
+{
+	int flags = O_RDWR | O_TMPFILE | O_CLOEXEC | (linkable ? 0 : O_EXCL);
+	int file = make_folder(anon, uid);
+
+	if (file < 0)
+		return file;
+	if (anon->kind == ANON_TMPFS)
+		file = openat(folder_of(anon, uid), ".", flags, 0600);
+	else if (anon->kind == ANON_TMPDIR)
+		file = openat(anon->folder, ".", flags, 0600);
+	else
+		file = memfd_create("nameless", MFD_CLOEXEC);
+	return file < 0 ? -errno : file;
+}
+
+int anon_adopt(struct anon *anon, uid_t uid, uint64_t ino, int file)
+{
+	char path[64];
+	char name[24];
+
+	/* Nobody can tell a memfd that never had a name from one that has lost it. */
+	if (anon->kind != ANON_TMPFS)
+		return -EXDEV;
+	snprintf(path, sizeof path, "/proc/self/fd/%d", file);
+	ino_name(ino, name);
+	return linkat(AT_FDCWD, path, folder_of(anon, uid), name, AT_SYMLINK_FOLLOW) < 0 ? -errno
+	                                                                                : 0;
+}
+
+/* What the kernel calls a file: "/17", "/17 (deleted)", "/memfd:17 (deleted)". */
+static uint64_t number_of(int file)
+{
+	char path[64];
+	char name[64];
+	ssize_t length;
+
+	snprintf(path, sizeof path, "/proc/self/fd/%d", file);
+	length = readlink(path, name, sizeof name - 1);
+	if (length < 0)
+		return 0;
+	name[length] = '\0';
+	return strtoull(name + strcspn(name, "0123456789"), NULL, 10);
+}
+
+/* Only the kernel's own memory has seals to tell of: of any other file nothing more is asked. */
+int anon_identify(const struct anon *anon, int file, struct stat *ret_status, uint64_t *ret_ino)
+{
+	struct stat ours;
+
+	if (fcntl(file, F_GET_SEALS) < 0 || fstat(file, ret_status) < 0 ||
+	    !S_ISREG(ret_status->st_mode))
+		return -EXDEV;
+	if (anon->kind == ANON_TMPFS && (fstat(folder_of(anon, ret_status->st_uid), &ours) < 0 ||
+	                                 ours.st_dev != ret_status->st_dev))
+		return -EXDEV;
+	*ret_ino = number_of(file);
+	return 0;
+}
+
 int anon_reopen(const struct anon *anon, uid_t uid, uint64_t ino, int fd, int flags)
 {
 	char path[64];
@@ -321,6 +475,67 @@ int anon_stat(const struct anon *anon, uid_t uid, uint64_t ino, struct stat *ret
 	return 0;
 }
 
+static void count_name(uint64_t ino, uint32_t count, char ret_name[static 40])
+{
+	snprintf(ret_name, 40, "%llu.%u", (unsigned long long)ino, count);
+}
+
+void anon_link(struct anon *anon, uid_t uid, uint64_t ino, uint32_t count)
+{
+	char first[24];
+	char name[40];
+
+	ino_name(ino, first);
+	count_name(ino, count, name);
+	/* It may be there: from before a kill. */
+	if (anon->kind == ANON_TMPFS &&
+	    linkat(folder_of(anon, uid), first, folder_of(anon, uid), name, 0) < 0)
+		return;
+}
+
+void anon_unlink(struct anon *anon, uid_t uid, uint64_t ino, uint32_t count)
+{
+	char name[40];
+
+	count_name(ino, count, name);
+	if (anon->kind == ANON_TMPFS)
+		unlinkat(folder_of(anon, uid), name, 0);
+}
+
+int anon_make_node(struct anon *anon, mode_t type, const char *name)
+{
+	int result;
+
+	if (S_ISDIR(type))
+		result = mkdirat(anon->nodes, name, 0700);
+	else if (S_ISFIFO(type) || S_ISSOCK(type))
+		result = mknodat(anon->nodes, name, type | 0600, 0);
+	else
+		result = mknodat(anon->nodes, name, S_IFREG | 0600, 0);
+	return result < 0 ? -errno : 0;
+}
+
+int anon_clear_node(const struct anon *anon, const char *name)
+{
+	return junk_clear(anon->nodes, name);
+}
+
+/* Somebody may have been faster than anon_clear_node. When it is ours nobody else can go on, but in
+ * folders below it: who does gets to keep what it has there. */
+void anon_forget_node(struct anon *anon, const char *name)
+{
+	int left = CLEARINGS_MAX;
+
+	if (unlinkat(anon->nodes, name, 0) == 0 || errno == ENOENT ||
+	    unlinkat(anon->nodes, name, AT_REMOVEDIR) == 0)
+		return;
+	if (fchownat(anon->nodes, name, geteuid(), (gid_t)-1, AT_SYMLINK_NOFOLLOW) < 0 ||
+	    fchmodat(anon->nodes, name, 0700, 0) < 0)
+		return;
+	while (unlinkat(anon->nodes, name, AT_REMOVEDIR) < 0 && left--)
+		junk_clear(anon->nodes, name);
+}
+
 void anon_forget(struct anon *anon, uid_t uid, uint64_t ino)
 {
 	char name[24];
@@ -340,12 +555,19 @@ void anon_forget_anywhere(struct anon *anon, uint64_t ino)
 		anon_forget(anon, user->uid, ino);
 }
 
+uint64_t anon_device(const struct anon *anon, uid_t uid)
+{
+	struct stat status;
+
+	return fstat(folder_of(anon, uid), &status) < 0 ? 0 : status.st_dev;
+}
+
 int anon_room(const struct anon *anon, uid_t uid, uint64_t *ret_total, uint64_t *ret_available)
 {
 	struct statvfs status;
 
 	if (anon->kind != ANON_TMPFS || fstatvfs(folder_of(anon, uid), &status) < 0 ||
-	    !status.f_blocks)
+	    !tmpfs_is_limited(&status))
 		return -EOPNOTSUPP;
 	*ret_total = (uint64_t)status.f_blocks * status.f_frsize;
 	*ret_available = (uint64_t)status.f_bavail * status.f_frsize;

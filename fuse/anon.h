@@ -23,15 +23,20 @@ struct anon_user;
 struct anon {
 	enum anon_kind kind; /* never ANON_AUTO once initialised */
 	int folder;          /* ANON_TMPFS, ANON_TMPDIR: the folder, owned; else -1 */
+	int nodes;           /* the folder of what is no regular file; owned */
+	int namespace;       /* the user namespace that the tmpfs was borrowed from, owned; or -1 */
 	bool by_name;        /* any of its files can be opened again without its descriptor */
-	uint64_t size;       /* bytes that there is room for; 0: no limit */
+	uint64_t size;       /* bytes that there is room for; 0: no limit. See limit.h */
 	int (*mount)(struct anon *anon, uid_t uid); /* NULL: users have no folder of their own */
 	struct anon_user *users; /* owned: those that have */
 };
 
-/* Finds a source of the wanted kind, with room for `size` bytes (0: any; else a tmpfs). Returns 0
- * or -errno, that of the last road tried. */
-int anon_init(struct anon *anon, enum anon_kind wanted, const char *tmpdir, uint64_t size);
+/* Finds a source of the wanted kind, with room for `size` bytes (0: any; else a tmpfs). What is
+ * no regular file is made in the same tmpfs, or, where there is none, in a folder "nodes" of the
+ * folder `seat` (borrowed): empty folders and fifos, which hold nothing. Returns 0 or -errno,
+ * that of the last road tried. */
+int anon_init(struct anon *anon, enum anon_kind wanted, const char *tmpdir, uint64_t size,
+              int seat);
 void anon_deinit(struct anon *anon);
 
 /* From now on the files of every user but root and our own go to a tmpfs of that user's, which
@@ -39,6 +44,21 @@ void anon_deinit(struct anon *anon);
  * taken) is for those that were made before. Needs by_name. */
 void anon_limit_users(struct anon *anon, int (*mount)(struct anon *anon, uid_t uid));
 int anon_add_user(struct anon *anon, uid_t uid, int folder);
+
+bool anon_has_users(const struct anon *anon); /* can have, now or later */
+
+/* There is nothing of that user's any more. */
+void anon_remove_user(struct anon *anon, uid_t uid);
+/* Goes through them until one is not 0, and returns that or 0. */
+int anon_each_user(const struct anon *anon, int (*each)(uid_t uid, int folder, void *details),
+                   void *details);
+
+/* Have this user's files a tmpfs of their own, and is there a limit to where they are? */
+bool anon_has_share(const struct anon *anon, uid_t uid);
+bool anon_is_limited(const struct anon *anon, uid_t uid);
+
+/* st_dev of this user's files; 0: not known. */
+uint64_t anon_device(const struct anon *anon, uid_t uid);
 
 /* How many bytes there are, and are left, for a user; -EOPNOTSUPP where there is no limit. */
 int anon_room(const struct anon *anon, uid_t uid, uint64_t *ret_total, uint64_t *ret_available);
@@ -59,6 +79,35 @@ int anon_reopen(const struct anon *anon, uid_t uid, uint64_t ino, int fd, int fl
 
 /* What stat(2) says of the file, where files are opened by name. Returns 0 or -errno. */
 int anon_stat(const struct anon *anon, uid_t uid, uint64_t ino, struct stat *ret_status);
+
+/* A regular file's further names are counted by names of its own, which makes its st_nlink true
+ * where it has names at all: the `count`th comes or goes. */
+void anon_link(struct anon *anon, uid_t uid, uint64_t ino, uint32_t count);
+void anon_unlink(struct anon *anon, uid_t uid, uint64_t ino, uint32_t count);
+
+/* O_TMPFILE: as anon_create, but nobody knows it. `linkable`: anon_adopt may give it a number,
+ * where files have names. */
+int anon_create_nameless(struct anon *anon, uid_t uid, bool linkable);
+
+/* Makes a file (borrowed) of where this user's are, which has no number, known to the source. 0, or
+ * -ENOENT for one that may have none, or has lost it. */
+int anon_adopt(struct anon *anon, uid_t uid, uint64_t ino, int file);
+
+/* Is it a file of where ours are, and which number does it say that it has (0: none)? Asked of the
+ * kernel alone: whatever a stranger's file is, nobody is waited for. 0 or -EXDEV. */
+int anon_identify(const struct anon *anon, int file, struct stat *ret_status, uint64_t *ret_ino);
+
+/* A kernel object that is no regular file: an empty folder, a fifo, a socket, or, in the place
+ * of a device, an empty file. Under its name in anon->nodes, the daemon's own and nobody else's.
+ * Returns 0 or -errno. */
+int anon_make_node(struct anon *anon, mode_t type, const char *name);
+/* What somebody has put into it by the kernel goes, as junk_clear has it. */
+int anon_clear_node(const struct anon *anon, const char *name);
+/* With whatever is in it. */
+void anon_forget_node(struct anon *anon, const char *name);
+
+/* Takes the folder "nodes" away that anon_init has made in `seat`, where it has. */
+void anon_leave_seat(const struct anon *anon, int seat);
 
 /* The file's last name is gone: open descriptors and mappings keep it, with st_nlink 0. */
 void anon_forget(struct anon *anon, uid_t uid, uint64_t ino);

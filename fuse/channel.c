@@ -14,12 +14,18 @@
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
+#include <sys/sysmacros.h>
 #include <unistd.h>
 
 #include "base/own.h"
 
-/* Bit 37 of INIT's flags, which go on in flags2. */
-enum { INIT_EXT = 1 << 30, INIT2_PASSTHROUGH = 1 << (37 - 32) };
+/* Bit 37 of INIT's flags, which go on in flags2. INIT_STRIPS: set-id bits are ours to take away.
+ * Where they are the kernel's it asks for security.capability before each write that is passed
+ * through; but then it does not tell chown(2) of neither from such a write. */
+enum { INIT_STRIPS = 1 << 28, INIT_EXT = 1 << 30, INIT2_PASSTHROUGH = 1 << (37 - 32) };
+
+/* Who asks for this lacks CAP_FSETID. */
+enum { WRITE_STRIPS = 1 << 2, OPEN_STRIPS = 1 << 0, SETATTR_STRIPS = 1 << 11 };
 
 /* No flush: close(2) then has nothing to ask us, and can't fail when we are gone. */
 enum { OPEN_DIRECT_IO = 1 << 0, OPEN_NOFLUSH = 1 << 5, OPEN_PASSTHROUGH = 1 << 7 };
@@ -58,6 +64,40 @@ _Static_assert(sizeof(struct open_answer) == CHANNEL_OPEN_SIZE, "struct fuse_ope
 _Static_assert(sizeof(struct fuse_entry_out) + sizeof(struct open_answer) == CHANNEL_CREATE_SIZE,
                "struct fuse_entry_out");
 
+/* Linux 6.6. */
+struct statx_time {
+	int64_t seconds;
+	uint32_t nanoseconds;
+	int32_t unused;
+};
+
+struct statx_answer {
+	uint64_t valid;
+	uint32_t valid_nanoseconds;
+	uint32_t flags;
+	uint64_t unused[2];
+	uint32_t mask; /* from here on as statx(2) has it */
+	uint32_t blksize;
+	uint64_t attributes;
+	uint32_t nlink;
+	uint32_t uid;
+	uint32_t gid;
+	uint16_t mode;
+	uint16_t unused2;
+	uint64_t ino;
+	uint64_t size;
+	uint64_t blocks;
+	uint64_t attributes_mask;
+	struct statx_time atime, btime, ctime, mtime;
+	uint32_t rdev_major;
+	uint32_t rdev_minor;
+	uint32_t dev_major;
+	uint32_t dev_minor;
+	uint64_t unused3[14];
+};
+
+_Static_assert(sizeof(struct statx_answer) == CHANNEL_STATX_SIZE, "struct fuse_statx_out");
+
 struct backing_map {
 	int32_t fd;
 	uint32_t flags;
@@ -74,8 +114,27 @@ void channel_init(struct channel *channel, int fd, bool passthrough)
 	*channel = (struct channel){.fd = fd, .refusal = passthrough ? 0 : -EOPNOTSUPP};
 }
 
-void channel_resume(struct channel *channel, int refusal)
+static void note_init(struct channel *channel, const void *bytes, size_t size)
 {
+	struct fuse_in_header header;
+	struct fuse_init_in init;
+
+	if (size < sizeof header + sizeof init)
+		return;
+	memcpy(&header, bytes, sizeof header);
+	if (header.opcode != FUSE_INIT)
+		return;
+	memcpy(&init, (const char *)bytes + sizeof header, sizeof init);
+	channel->init_unique = header.unique;
+	channel->offered = (init.flags & INIT_EXT) && (init.flags2 & INIT2_PASSTHROUGH);
+	channel->strips = channel->offered && channel->refusal == 0 &&
+	                  (init.flags & INIT_STRIPS);
+}
+
+/* What was agreed on then depended on what was wanted, not on what became of it. */
+void channel_resume(struct channel *channel, int refusal, const void *init, size_t size)
+{
+	note_init(channel, init, size);
 	channel->refusal = refusal;
 	channel->answered = true;
 }
@@ -101,19 +160,60 @@ void channel_refuse(struct channel *channel, uint64_t unique, int error)
 		return;
 }
 
-static void note_init(struct channel *channel, const char *bytes, size_t size)
+/* The first words of what a request wants; what it is too short for is 0. */
+static void decode_body(const void *request, size_t size, void *ret_body, size_t body_size)
 {
-	struct fuse_in_header header;
-	struct fuse_init_in init;
+	size_t left = size > sizeof(struct fuse_in_header) ?
+	              size - sizeof(struct fuse_in_header) : 0;
 
-	if (size < sizeof header + sizeof init)
-		return;
-	memcpy(&header, bytes, sizeof header);
-	if (header.opcode != FUSE_INIT)
-		return;
-	memcpy(&init, bytes + sizeof header, sizeof init);
-	channel->init_unique = header.unique;
-	channel->offered = (init.flags & INIT_EXT) && (init.flags2 & INIT2_PASSTHROUGH);
+	memset(ret_body, 0, body_size);
+	memcpy(ret_body, (const char *)request + sizeof(struct fuse_in_header),
+	       left < body_size ? left : body_size);
+}
+
+static bool strips(uint32_t operation, const void *request, size_t size)
+{
+	struct fuse_open_in opened;
+	struct fuse_write_in written;
+	struct fuse_setattr_in set;
+
+	decode_body(request, size, &opened, sizeof opened);
+	decode_body(request, size, &written, sizeof written);
+	decode_body(request, size, &set, sizeof set);
+	if (operation == FUSE_OPEN)
+		return opened.open_flags & OPEN_STRIPS;
+	if (operation == FUSE_WRITE)
+		return written.write_flags & WRITE_STRIPS;
+	return operation == FUSE_SETATTR && (set.valid & SETATTR_STRIPS);
+}
+
+struct channel_request channel_decode(const void *request, size_t size)
+{
+	struct fuse_in_header header = {.opcode = 0};
+
+	if (size >= sizeof header)
+		memcpy(&header, request, sizeof header);
+	return (struct channel_request){
+		.operation = header.opcode,
+		.unique = header.unique,
+		.node = header.nodeid,
+		.uid = header.uid,
+		.gid = header.gid,
+		.pid = (pid_t)header.pid,
+		.strips = strips(header.opcode, request, size),
+	};
+}
+
+int channel_decode_tmpfile(const void *request, size_t size, int *ret_flags, mode_t *ret_mode)
+{
+	struct fuse_create_in wanted;
+
+	if (size < sizeof(struct fuse_in_header) + sizeof wanted)
+		return -EINVAL;
+	decode_body(request, size, &wanted, sizeof wanted);
+	*ret_flags = (int)wanted.flags;
+	*ret_mode = wanted.mode & 07777;
+	return 0;
 }
 
 ssize_t channel_read(struct channel *channel, void *bytes, size_t size)
@@ -133,24 +233,23 @@ ssize_t channel_read(struct channel *channel, void *bytes, size_t size)
 	return got;
 }
 
-/* INIT's answer, if this is it and passthrough is to be asked for. */
-static bool wants_passthrough(const struct channel *channel, const struct iovec *parts, int count)
-{
-	return channel->offered && channel->refusal == 0 && count == 2 &&
-	       parts[1].iov_len == sizeof(struct init_answer);
-}
 
 static ssize_t write_init(struct channel *channel, struct iovec *parts, int count)
 {
 	struct init_answer answer;
 
 	channel->answered = true;
-	if (!wants_passthrough(channel, parts, count))
+	if (count != 2 || parts[1].iov_len != sizeof answer) {
+		channel->offered = channel->strips = false;
 		return writev(channel->fd, parts, count);
+	}
 	memcpy(&answer, parts[1].iov_base, sizeof answer);
-	answer.flags |= INIT_EXT;
-	answer.flags2 |= INIT2_PASSTHROUGH;
-	answer.max_stack_depth = 1;
+	answer.flags |= channel->strips ? INIT_STRIPS : 0;
+	if (channel->offered && channel->refusal == 0) {
+		answer.flags |= INIT_EXT;
+		answer.flags2 |= INIT2_PASSTHROUGH;
+		answer.max_stack_depth = 1;
+	}
 
 	struct iovec amended[] = {parts[0], {&answer, sizeof answer}};
 
@@ -199,6 +298,31 @@ ssize_t channel_writev(struct channel *channel, struct iovec *parts, int count)
 	return put;
 }
 
+int channel_answer(struct channel *channel, uint64_t unique, const void *bytes, size_t size)
+{
+	struct fuse_out_header header = {
+		.len = (uint32_t)(sizeof header + size),
+		.unique = unique,
+	};
+	struct iovec parts[] = {{&header, sizeof header}, {(void *)(uintptr_t)bytes, size}};
+
+	return channel_writev(channel, parts, 2) < 0 ? -errno : 0;
+}
+
+void channel_forget_attributes(struct channel *channel, uint64_t ino)
+{
+	struct fuse_notify_inval_inode_out what = {.ino = ino, .off = -1};
+	struct fuse_out_header header = {
+		.len = sizeof header + sizeof what,
+		.error = FUSE_NOTIFY_INVAL_INODE,
+	};
+	struct iovec parts[] = {{&header, sizeof header}, {&what, sizeof what}};
+
+	/* It does not have them, or the connection is gone. */
+	if (writev(channel->fd, parts, 2) < 0)
+		return;
+}
+
 int channel_open_backing(struct channel *channel, int file)
 {
 	struct backing_map map = {.fd = file};
@@ -233,24 +357,25 @@ int channel_try_passthrough(struct channel *channel)
 	return 0;
 }
 
-static struct open_answer open_answer(int backing)
+static struct open_answer open_answer(int backing, uint64_t handle)
 {
 	return (struct open_answer){
+		.fh = handle,
 		.open_flags = OPEN_NOFLUSH | (backing ? OPEN_PASSTHROUGH : OPEN_DIRECT_IO),
 		.backing_id = backing,
 	};
 }
 
-void channel_encode_open(int backing, char ret_answer[static CHANNEL_OPEN_SIZE])
+void channel_encode_open(int backing, uint64_t handle, char ret_answer[static CHANNEL_OPEN_SIZE])
 {
-	struct open_answer answer = open_answer(backing);
+	struct open_answer answer = open_answer(backing, handle);
 
 	memcpy(ret_answer, &answer, sizeof answer);
 }
 
 /* Valid for no time at all: names and sizes change by the socket door, where the kernel doesn't see
  * it. */
-void channel_encode_create(const struct stat *status, int backing,
+void channel_encode_create(const struct stat *status, int backing, uint64_t handle,
                            char ret_answer[static CHANNEL_CREATE_SIZE])
 {
 	struct fuse_entry_out entry = {
@@ -274,5 +399,34 @@ void channel_encode_create(const struct stat *status, int backing,
 	};
 
 	memcpy(ret_answer, &entry, sizeof entry);
-	channel_encode_open(backing, ret_answer + sizeof entry);
+	channel_encode_open(backing, handle, ret_answer + sizeof entry);
+}
+
+static struct statx_time statx_time(const struct timespec *time)
+{
+	return (struct statx_time){time->tv_sec, (uint32_t)time->tv_nsec, 0};
+}
+
+void channel_encode_statx(const struct stat *status, const struct timespec *born,
+                          char ret_answer[static CHANNEL_STATX_SIZE])
+{
+	struct statx_answer answer = {
+		.mask = STATX_BASIC_STATS | STATX_BTIME,
+		.blksize = (uint32_t)status->st_blksize,
+		.nlink = (uint32_t)status->st_nlink,
+		.uid = status->st_uid,
+		.gid = status->st_gid,
+		.mode = (uint16_t)status->st_mode,
+		.ino = status->st_ino,
+		.size = (uint64_t)status->st_size,
+		.blocks = (uint64_t)status->st_blocks,
+		.atime = statx_time(&status->st_atim),
+		.btime = statx_time(born),
+		.ctime = statx_time(&status->st_ctim),
+		.mtime = statx_time(&status->st_mtim),
+		.rdev_major = major(status->st_rdev),
+		.rdev_minor = minor(status->st_rdev),
+	};
+
+	memcpy(ret_answer, &answer, sizeof answer);
 }

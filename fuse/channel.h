@@ -9,12 +9,14 @@
 #include <sys/stat.h>
 #include <sys/types.h>
 #include <sys/uio.h>
+#include <time.h>
 
 struct channel {
 	int fd;               /* /dev/fuse; borrowed */
 	int refusal;          /* why nothing is passed through: -errno; 0 if it is */
 	int failures;         /* to read, in a row */
 	bool offered;         /* the kernel's INIT offers it */
+	bool strips;          /* taking set-id bits away is ours: see channel_request */
 	bool answered;        /* INIT has been */
 	bool silent;          /* answers are swallowed */
 	bool failed;          /* INIT's answer was an error, or did not get through */
@@ -24,12 +26,47 @@ struct channel {
 /* `passthrough`: ask the kernel for it. */
 void channel_init(struct channel *channel, int fd, bool passthrough);
 
-/* Goes on with a connection whose INIT was answered: `refusal` is what became of passthrough. */
-void channel_resume(struct channel *channel, int refusal);
+/* Goes on with a connection whose INIT, `init`, was answered: `refusal` is what became of
+ * passthrough. */
+void channel_resume(struct channel *channel, int refusal, const void *init, size_t size);
 
 /* A request's number, by which it is answered, and the number's refusal with a positive errno. */
 uint64_t channel_unique(const char *request);
 void channel_refuse(struct channel *channel, uint64_t unique, int error);
+
+/* The kinds of request that others need to know. libfuse does not know the last two. */
+enum { CHANNEL_WRITE = 16, CHANNEL_TMPFILE = 51, CHANNEL_STATX = 52 };
+
+/* What libfuse does not tell of a request. */
+struct channel_request {
+	uint32_t operation;
+	uint64_t unique;
+	uint64_t node;
+	uid_t uid;
+	gid_t gid;
+	pid_t pid;
+	bool strips; /* a write, open or setattr of one who lacks CAP_FSETID: to take set-id bits
+	                away. Told of writes always, of the others if channel->strips, else the
+	                kernel does it */
+};
+
+struct channel_request channel_decode(const void *request, size_t size);
+
+/* What a CHANNEL_TMPFILE wants besides: open(2)'s flags, and the mode without what umask takes.
+ * 0, or -EINVAL for what is none. */
+int channel_decode_tmpfile(const void *request, size_t size, int *ret_flags, mode_t *ret_mode);
+
+/* The answer to CHANNEL_STATX, valid for no time at all; `born` is what stat(2) does not tell. */
+enum { CHANNEL_STATX_SIZE = 288 };
+void channel_encode_statx(const struct stat *status, const struct timespec *born,
+                          char ret_answer[static CHANNEL_STATX_SIZE]);
+
+/* Answers a request by ourselves, with success. Returns 0 or -errno: -ENOENT as channel_writev. */
+int channel_answer(struct channel *channel, uint64_t unique, const void *bytes, size_t size);
+
+/* Tells the kernel to ask for an inode's attributes again, if it has them. That takes no lock of
+ * the inode's, so nobody who waits for us can stand in the way. */
+void channel_forget_attributes(struct channel *channel, uint64_t ino);
 
 /* One request in, one answer out: as read(2) and writev(2), with errno, but for what libfuse would
  * print. ENODEV: the connection has ended. ENOENT: the kernel has no use
@@ -47,10 +84,10 @@ void channel_close_backing(struct channel *channel, int backing);
 int channel_try_passthrough(struct channel *channel);
 
 /* The answers to open and create, which libfuse before 3.17 can't give a backing id; it is 0 for
- * direct I/O. */
+ * direct I/O. The kernel keeps `handle` and tells it with each request on the open file. */
 enum { CHANNEL_OPEN_SIZE = 16, CHANNEL_CREATE_SIZE = 144 };
-void channel_encode_open(int backing, char ret_answer[static CHANNEL_OPEN_SIZE]);
-void channel_encode_create(const struct stat *status, int backing,
+void channel_encode_open(int backing, uint64_t handle, char ret_answer[static CHANNEL_OPEN_SIZE]);
+void channel_encode_create(const struct stat *status, int backing, uint64_t handle,
                            char ret_answer[static CHANNEL_CREATE_SIZE]);
 
 #endif

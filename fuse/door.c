@@ -16,6 +16,7 @@
 #include <fcntl.h>
 #include <linux/sockios.h>
 #include <poll.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
@@ -29,57 +30,26 @@
 #include "base/wire.h"
 #include "fuse/creator.h"
 #include "fuse/disposal.h"
+#include "fuse/door_i.h"
 #include "fuse/holders.h"
 #include "fuse/journal.h"
 #include "fuse/keep.h"
+#include "fuse/limit.h"
 #include "fuse/loop.h"
 #include "fuse/peer.h"
 #include "fuse/share.h"
 #include "fuse/store.h"
+#include "fuse/token.h"
+#include "fuse/tree.h"
 
 enum {
 	OVERFLOW_UID = 65534,
-	/* Room for a longer request of another version, which is to be refused by its header. */
-	REQUEST_ROOM = 4096,
+	/* Room for two paths, and for a longer request of another version, which is to be
+	 * refused by its header. */
+	REQUEST_ROOM = 12288,
 	CRASHES_MAX = 2,
 	SEND_ATTEMPTS = 100,
 	RETRY_NANOSECONDS = 20 * 1000 * 1000,
-};
-
-struct door {
-	struct loop_source listener; /* first: the handlers get a source */
-	struct loop_source idle;
-	struct loop_source retry; /* for accepting when the table was full */
-	struct loop *loop;
-	struct store *store;
-	struct keep *keep; /* borrowed; NULL: none */
-	struct connection *connections;
-	uint64_t connection_count;
-	struct shares shares; /* connections of each uid */
-	struct door_options options;
-	bool accepting;
-	struct wire_entry entries[WIRE_LIST_MAX]; /* of the answer under way */
-};
-
-struct connection {
-	struct loop_source source; /* first; its fd is owned */
-	struct door *door;
-	struct connection *next;
-	struct connection **link; /* what points here */
-	uint64_t number; /* by which the keeper knows it */
-	uid_t uid;       /* whose share it is in */
-	bool restored;   /* an answer may be there that an earlier worker has sent */
-	struct store_creator creator; /* of the last sender; pid 0: none yet */
-};
-
-/* What an operation gets, and what it leaves. */
-struct call {
-	struct connection *connection;
-	const struct wire_request *request;
-	struct fdpass_sender sender;
-	int passed; /* the descriptor that came with it, or -1; owned by the dispatcher */
-	struct wire_reply reply;
-	int fd; /* the answer's, or -1; owned by the dispatcher */
 };
 
 static void rearm_idle(struct door *door)
@@ -134,13 +104,19 @@ static void connection_free(struct connection *connection)
 	rearm_idle(door);
 }
 
-static const struct store_creator *creator_of(struct call *call)
+const struct store_creator *call_creator(struct call *call)
 {
 	struct store_creator *known = &call->connection->creator;
 
 	if (known->pid != (uint32_t)call->sender.pid || known->uid != call->sender.uid)
 		*known = creator_describe(call->sender.pid, call->sender.uid);
 	return known;
+}
+
+void call_tell_limits(struct call *call)
+{
+	store_limited_devices(call->connection->door->store, call->sender.uid,
+	                      &call->reply.roads.limited, &call->reply.roads.limited_share);
 }
 
 static int call_open(struct call *call)
@@ -160,12 +136,17 @@ static int call_open(struct call *call)
 	int fd;
 
 	peer_init(&peer, &call->sender, call->connection->source.fd);
-	if ((request->flags & O_CREAT) && !store_lookup(store, request->name))
-		birth.creator = *creator_of(call);
-	fd = store_open(store, &peer.actor, request->name, (int)request->flags, &birth, &node,
-	                &created);
+	if ((request->flags & O_CREAT) && !store_lookup(store, store_root(store), request->name))
+		birth.creator = *call_creator(call);
+	fd = store_open(store, &peer.actor, store_root(store), request->name, (int)request->flags,
+	                &birth, &node, &created);
 	if (fd < 0)
 		return fd;
+	/* What shm_open gives can be read, and whoever asks so knows of no other kind. */
+	if (!S_ISREG(store_node_type(node)) && !(request->flags & O_PATH)) {
+		close(fd);
+		return S_ISDIR(store_node_type(node)) ? -EISDIR : -ENXIO;
+	}
 	call->fd = fd;
 	call->reply.ino = store_node_ino(node);
 	call->reply.created = created;
@@ -176,7 +157,8 @@ static int call_open(struct call *call)
 static bool is_guarded(struct call *call)
 {
 	const struct door *door = call->connection->door;
-	struct store_node *node = store_lookup(door->store, call->request->name);
+	struct store_node *node = store_lookup(door->store, store_root(door->store),
+	                                       call->request->name);
 
 	return door->options.guard && node && holders_any(node) &&
 	       holders_is_tracker(call->sender.pid);
@@ -184,12 +166,13 @@ static bool is_guarded(struct call *call)
 
 static int call_unlink(struct call *call)
 {
+	struct store *store = call->connection->door->store;
 	struct peer peer;
 
 	if (is_guarded(call))
 		return -EPERM;
 	peer_init(&peer, &call->sender, call->connection->source.fd);
-	return store_remove(call->connection->door->store, &peer.actor, call->request->name,
+	return store_remove(store, &peer.actor, store_root(store), call->request->name, false,
 	                    call->request->ino);
 }
 
@@ -200,8 +183,28 @@ static uint32_t describe_holders(struct store_node *node)
 	return holders_creator_lives(node) ? 0 : WIRE_ENTRY_ORPHAN;
 }
 
-static int describe_entry(const struct store_entry *entry, uint32_t flags,
-                          struct wire_entry *ret_entry)
+/* The path from the root; of one that is too long its end. */
+static void describe_name(const struct store_entry *entry, char name[static WIRE_NAME_SIZE])
+{
+	char path[WIRE_PATH_MAX + WIRE_NAME_SIZE + 1];
+	ssize_t length = store_node_path(store_entry_folder(entry), path, WIRE_PATH_MAX);
+	size_t whole;
+
+	snprintf(path + (length > 0 ? length : 0), sizeof path - (size_t)(length > 0 ? length : 0),
+	         "%s%s", length > 0 ? "/" : "", store_entry_name(entry));
+	whole = strlen(path);
+	strcpy(name, whole < WIRE_NAME_SIZE ? path : path + whole - (WIRE_NAME_SIZE - 1));
+}
+
+/* A folder that a stranger may not look into keeps its names to itself. */
+static bool may_know(const struct peer *peer, const struct store_entry *entry)
+{
+	return peer->actor.uid == geteuid() ||
+	       tree_is_listable(&peer->actor, store_entry_folder(entry));
+}
+
+static int describe_entry(const struct store_entry *entry, const struct peer *peer,
+                          uint32_t flags, struct wire_entry *ret_entry)
 {
 	struct store_node *node = store_entry_node(entry);
 	struct store_creator creator;
@@ -230,7 +233,10 @@ static int describe_entry(const struct store_entry *entry, uint32_t flags,
 	if (flags & WIRE_LIST_HOLDERS)
 		ret_entry->flags = describe_holders(node);
 	memcpy(ret_entry->creator_command, creator.command, sizeof creator.command);
-	strcpy(ret_entry->name, store_entry_name(entry));
+	if (may_know(peer, entry))
+		describe_name(entry, ret_entry->name);
+	else
+		strcpy(ret_entry->name, "?");
 	return 0;
 }
 
@@ -238,10 +244,12 @@ static int call_list(struct call *call)
 {
 	struct door *door = call->connection->door;
 	const struct store_entry *entry = store_entry_after(door->store, call->request->cursor);
+	struct peer peer;
 	int count = 0;
 
+	peer_init(&peer, &call->sender, call->connection->source.fd);
 	while (entry && count < WIRE_LIST_MAX) {
-		int result = describe_entry(entry, call->request->flags,
+		int result = describe_entry(entry, &peer, call->request->flags,
 		                            &door->entries[count]);
 
 		if (result < 0)
@@ -278,6 +286,40 @@ static int call_room(struct call *call)
 
 static int connection_admit(struct door *door, int sock, uid_t uid);
 
+static int call_limit(struct call *call)
+{
+	struct limits *limits = call->connection->door->options.limits;
+
+	if (!limits)
+		return -EOPNOTSUPP;
+	return limit_change(limits, call->sender.uid, call->request->mode, call->request->ino,
+	                    &call->reply.limits);
+}
+
+/* Once more after a kill, the token is gone: whoever holds it asks the mount for another. */
+static int call_trade(struct call *call)
+{
+	const struct door *door = call->connection->door;
+	const uint64_t halves[2] = {call->request->ino, call->request->cursor};
+	const struct store_node *node;
+	uint64_t ino;
+	int flags;
+	int result = -ENOENT;
+
+	if (door->options.tokens)
+		result = token_take(door->options.tokens, halves, &ino, &flags);
+	if (result < 0)
+		return result;
+	node = store_node_find(door->store, ino);
+	if (!node)
+		return -ENOENT;
+	result = store_node_reopen(door->store, node, flags);
+	if (result < 0)
+		return result;
+	call->fd = result;
+	return 0;
+}
+
 static int call_adopt(struct call *call)
 {
 	int result = connection_admit(call->connection->door, call->passed, call->sender.uid);
@@ -294,6 +336,20 @@ static int (*const operations[WIRE_OP_COUNT])(struct call *call) = {
 	[WIRE_STATUS] = call_status,
 	[WIRE_ROOM] = call_room,
 	[WIRE_ADOPT] = call_adopt,
+	[WIRE_LIMIT] = call_limit,
+	[WIRE_TRADE] = call_trade,
+	[WIRE_ROADS] = call_roads,
+	[WIRE_LOOKUP] = call_lookup,
+	[WIRE_OPEN_PATH] = call_open_path,
+	[WIRE_MAKE] = call_make,
+	[WIRE_SYMLINK] = call_symlink,
+	[WIRE_LINK] = call_link,
+	[WIRE_RENAME] = call_rename,
+	[WIRE_REMOVE] = call_remove,
+	[WIRE_READLINK] = call_readlink,
+	[WIRE_READ_FOLDER] = call_read_folder,
+	[WIRE_PATH_OF] = call_path_of,
+	[WIRE_LINK_FILE] = call_link_file,
 };
 
 /* The daemon's own full table is the system's to the client, whose own table is not. */
@@ -304,19 +360,25 @@ static int as_client_sees(int result)
 
 static int send_reply(struct call *call)
 {
+	struct door *door = call->connection->door;
 	size_t entries = call->request->header.op == WIRE_LIST && call->reply.result > 0 ?
 		(size_t)call->reply.result : 0;
+	bool on_paths = call->reply.header.op & WIRE_ANSWER;
 	struct iovec parts[] = {
 		{&call->reply, sizeof call->reply},
-		{call->connection->door->entries, entries * sizeof(struct wire_entry)},
+		{door->entries, entries * sizeof(struct wire_entry)},
+		{&call->told, on_paths ? sizeof call->told : 0},
+		{door->text, on_paths ? call->told.text_length : 0},
 	};
 	int attempts = SEND_ATTEMPTS;
 	int result;
 
 	/* What was done is not to be asked again for want of a little memory. */
-	while ((result = fdpass_send(call->connection->source.fd, parts, 2, call->fd, NULL,
+	while ((result = fdpass_send(call->connection->source.fd, parts, 4, call->fd, NULL,
 	                             MSG_DONTWAIT)) == -ENOMEM && attempts-- > 0)
 		poll(NULL, 0, 1);
+	/* As long as we had it open, a lock on it would outlive the client's. */
+	fd_close_at(&call->fd);
 	return result;
 }
 
@@ -360,9 +422,15 @@ static int perform(struct call *call, int checked)
 		connection->restored = true;
 	if (result == 0)
 		result = operations[header->op](call);
+	if (result < 0)
+		fd_close_at(&call->fd);
 	call->reply.header = (struct wire_header){WIRE_MAGIC, header->version, header->op};
 	if (checked == -EPROTONOSUPPORT)
 		call->reply.header.version = WIRE_VERSION;
+	else if (wire_is_on_paths(header->op))
+		call->reply.header.op |= WIRE_ANSWER;
+	if (call->fd >= 0)
+		call_tell_limits(call);
 	call->reply.result = as_client_sees(result);
 	call->reply.serial = call->request->serial;
 	/* Whoever hands over a socket may share the one that it hands it over by, and nobody
@@ -373,7 +441,8 @@ static int perform(struct call *call, int checked)
 /* Takes the request out of the socket: its answer is through. */
 static void take_out(const struct call *call)
 {
-	recv(call->connection->source.fd, NULL, 0, MSG_DONTWAIT);
+	while (recv(call->connection->source.fd, NULL, 0, MSG_DONTWAIT) < 0 && errno == ENOMEM)
+		poll(NULL, 0, 1);
 	store_turn_end(call->connection->door->store);
 }
 
@@ -382,9 +451,9 @@ static int answer(struct call *call, size_t size)
 	int checked = wire_check_request(call->request, size);
 	int result;
 
-	/* A descriptor comes with ADOPT, and with nothing else. */
+	/* A descriptor comes with what takes one, and with nothing else. */
 	if (checked == -EPROTO ||
-	    (call->passed >= 0) != (checked == 0 && call->request->header.op == WIRE_ADOPT))
+	    (call->passed >= 0) != (checked == 0 && wire_takes_file(call->request->header.op)))
 		return -EPROTO;
 	result = perform(call, checked);
 	if (result == 0)

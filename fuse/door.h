@@ -6,15 +6,23 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "base/wire.h"
+
 struct door;
 struct keep;
 struct loop;
 struct store;
+struct limits;
+struct tokens;
 
 struct door_options {
 	unsigned idle_seconds;        /* see below; 0: never */
 	uint64_t connections_of_user; /* that one uid may have, but for root and our own; 0: any */
 	bool guard; /* a segment that is held is not unlinked by Python's resource tracker */
+	const char *mountpoint;   /* what the library is told of; borrowed; NULL: there is none */
+	struct tokens *tokens;    /* for open files at the mount; borrowed; NULL: there are none */
+	struct limits *limits;    /* likewise */
+	struct wire_roads roads;  /* likewise, but for the limits */
 };
 
 /* Serves the store (borrowed) on a listening SEQPACKET socket (taken) from the loop (borrowed).

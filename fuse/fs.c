@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* The mount and its session. The kernel judges all rights (default_permissions) and caches neither
- * names nor attributes nor contents: the socket door changes them behind its back, and telling it
- * of each change would deadlock with one thread.
+ * names nor contents nor, but for the root folder's, attributes: the socket door changes them
+ * behind its back, and telling it of each change would deadlock with one thread.
  *
  * libfuse has the session; requests are read, one by one, to a place in the journal, and answers go
  * through channel.c. The request that was read there is one that a killed worker leaves to the
@@ -31,17 +31,17 @@
 #include "fuse/journal.h"
 #include "fuse/mount.h"
 
-enum { INIT_PATIENCE_MILLISECONDS = 5000, CRASHES_MAX = 2 };
+enum { INIT_PATIENCE_MILLISECONDS = 5000, CRASHES_MAX = 2, SMALL_REQUEST_SIZE = 512 };
 
 /* The kernel's mark on a request that it sends once more (Linux 6.9). */
 static const uint64_t unique_resent = 1ULL << 63;
 
-/* Set-id bits are the kernel's to take away, by setattr, except where it does not: see
- * fs_strip_set_id. */
+/* Set-id bits are ours to take away where the kernel says for whom: see channel.h. */
 static void start(void *userdata, struct fuse_conn_info *connection)
 {
 	(void)userdata;
 	connection->want &= ~(unsigned)FUSE_CAP_HANDLE_KILLPRIV;
+	connection->want |= connection->capable & FUSE_CAP_EXPORT_SUPPORT;
 }
 
 /* What is not here libfuse answers with ENOSYS. For flush, fsync and access the kernel then stops
@@ -54,14 +54,22 @@ static const struct fuse_lowlevel_ops operations = {
 	.getattr = fs_getattr,
 	.setattr = fs_setattr,
 	.statfs = fs_statfs,
-	.link = fs_link,
-	.unlink = fs_unlink,
+	.setxattr = fs_setxattr,
+	.getxattr = fs_getxattr,
+	.listxattr = fs_listxattr,
+	.removexattr = fs_removexattr,
 	.mknod = fs_mknod,
 	.mkdir = fs_mkdir,
-	.symlink = fs_symlink,
+	.unlink = fs_unlink,
+	.rmdir = fs_rmdir,
 	.rename = fs_rename,
+	.link = fs_link,
+	.symlink = fs_symlink,
+	.readlink = fs_readlink,
 	.opendir = fs_opendir,
+	.releasedir = fs_releasedir,
 	.readdir = fs_readdir,
+	.readdirplus = fs_readdirplus,
 	.open = fs_open,
 	.create = fs_create,
 	.release = fs_release,
@@ -69,6 +77,7 @@ static const struct fuse_lowlevel_ops operations = {
 	.write = fs_write,
 	.fallocate = fs_fallocate,
 	.lseek = fs_lseek,
+	.ioctl = fs_ioctl,
 };
 
 /* libfuse wants one; we read by ourselves. */
@@ -117,14 +126,42 @@ static void keep_init(struct fs *fs, size_t size)
 	agreed(fs)->init_size = (uint32_t)size;
 }
 
+/* libfuse writes into small ones as it reads, and they must stay in the journal as they came. */
 static void process(struct fs *fs, size_t size)
 {
+	_Alignas(uint64_t) char small[SMALL_REQUEST_SIZE];
 	struct fuse_buf request = {.mem = store_journal(fs->store)->request, .size = size};
 
-	store_turn_begin(fs->store, 0, channel_unique(request.mem) & ~unique_resent);
-	fuse_session_process_buf(fs->session, &request);
+	if (size <= sizeof small)
+		request.mem = memcpy(small, request.mem, size);
+	fs->request = channel_decode(request.mem, size);
+	store_turn_begin(fs->store, 0, fs->request.unique & ~unique_resent);
+	fs->serving = true;
+	if (fs->request.operation == CHANNEL_TMPFILE)
+		fs_tmpfile(fs, request.mem, size);
+	else if (fs->request.operation == CHANNEL_STATX)
+		fs_statx(fs);
+	else
+		fuse_session_process_buf(fs->session, &request);
+	fs->serving = false;
 	forget_request(fs);
 	store_turn_end(fs->store);
+}
+
+static void forget_root(struct fs *fs)
+{
+	if (fs->root_told)
+		channel_forget_attributes(&fs->channel, STORE_ROOT_INO);
+	fs->root_told = false;
+}
+
+/* What it has done itself the kernel knows. */
+static void folder_changed(void *details, uint64_t ino)
+{
+	struct fs *fs = details;
+
+	if (ino == STORE_ROOT_INO && !fs->serving)
+		forget_root(fs);
 }
 
 /* Takes one request, if there is one, and answers it. */
@@ -259,6 +296,8 @@ static void resume(struct fs *fs)
 	uint32_t size;
 
 	memcpy(&size, request, sizeof size);
+	fs->root_told = true;
+	forget_root(fs);
 	inodes_sweep(&fs->inodes);
 	if (size && is_deadly(fs, request)) {
 		channel_refuse(&fs->channel, channel_unique(request), EIO);
@@ -280,7 +319,7 @@ static int take_over(struct fs *fs, const struct fs_options *options)
 	if (result < 0 || init.size > JOURNAL_INIT_SIZE || !init.size)
 		return result < 0 ? result : -EBADMSG;
 	channel_init(&fs->channel, options->device, options->passthrough != FS_PASSTHROUGH_OFF);
-	channel_resume(&fs->channel, agreed(fs)->refusal);
+	channel_resume(&fs->channel, agreed(fs)->refusal, agreed(fs)->init, init.size);
 	init.mem = malloc(init.size);
 	if (!init.mem)
 		return -ENOMEM;
@@ -309,7 +348,7 @@ int fs_mount(struct fs **ret_fs, struct loop *loop, struct store *store,
 	fs->device.fd = -1;
 	fs->loop = loop;
 	fs->store = store;
-	clock_gettime(CLOCK_REALTIME, &fs->born);
+	fs->tokens = options->tokens;
 	fs->inodes = (struct inodes){
 		.store = store,
 		.channel = &fs->channel,
@@ -324,11 +363,13 @@ int fs_mount(struct fs **ret_fs, struct loop *loop, struct store *store,
 		                             : take_over(fs, options);
 	if (result == 0)
 		result = loop_add(loop, &fs->device, EPOLLIN);
-	if (result < 0)
+	if (result < 0) {
 		fs_free(fs);
-	else
-		*ret_fs = fs;
-	return result;
+		return result;
+	}
+	store_watch(store, folder_changed, fs);
+	*ret_fs = fs;
+	return 0;
 }
 
 int fs_device(const struct fs *fs)
@@ -356,6 +397,7 @@ struct fs *fs_free(struct fs *fs)
 {
 	if (!fs)
 		return NULL;
+	store_watch(fs->store, NULL, NULL);
 	if (fs->device.fd >= 0)
 		loop_remove(fs->loop, &fs->device);
 	if (fs->device.fd >= 0 && sever(fs))

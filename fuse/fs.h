@@ -4,10 +4,12 @@
 #define SHMEMU_FUSE_FS_H
 
 #include <stdbool.h>
+#include <sys/types.h>
 
 struct fs;
 struct loop;
 struct store;
+struct tokens;
 
 enum fs_passthrough {
 	FS_PASSTHROUGH_AUTO,    /* where the kernel grants it, else direct I/O */
@@ -20,6 +22,7 @@ struct fs_options {
 	const char *mount_options; /* as after -o, NULL for none: passed to libfuse */
 	enum fs_passthrough passthrough;
 	bool allow_other;
+	struct tokens *tokens; /* where to put those that are asked for; borrowed; NULL: nowhere */
 	int device; /* the /dev/fuse of an earlier worker's mount, taken; -1: mount */
 };
 

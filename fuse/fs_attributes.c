@@ -1,49 +1,36 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* What stat, chmod, chown, truncate, utimes and statfs ask. The anonymous file has it all; the
- * kernel judges who may (default_permissions), and but for the folder asks again each time. */
+/* What stat, chmod, chown, truncate, utimes and statfs ask. The file behind a node has it all; the
+ * kernel judges who may (default_permissions), and but for the root folder asks again each time. */
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/capability.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/name.h"
 #include "fuse/fs_i.h"
+#include "fuse/judge.h"
 
-enum { ROOT_VALID_SECONDS = 3600 };
-
-static void stat_root(const struct fs *fs, struct stat *ret_status)
-{
-	*ret_status = (struct stat){
-		.st_ino = STORE_ROOT_INO,
-		.st_mode = S_IFDIR | S_ISVTX | 0777,
-		.st_nlink = 2,
-		.st_uid = geteuid(),
-		.st_gid = getegid(),
-		.st_blksize = 4096,
-		.st_atim = fs->born,
-		.st_mtim = fs->born,
-		.st_ctim = fs->born,
-	};
-}
+enum { ROOT_VALID_SECONDS = 1 };
 
 int fs_stat(const struct fs *fs, fuse_ino_t ino, struct stat *ret_status)
 {
-	struct store_node *node;
+	struct store_node *node = store_node_find(fs->store, ino);
 
-	if (ino == STORE_ROOT_INO) {
-		stat_root(fs, ret_status);
-		return 0;
-	}
-	node = store_node_find(fs->store, ino);
-	return node ? store_node_stat(node, ret_status) : -ESTALE;
+	return node ? store_node_stat(node, ret_status)
+	            : fs_removed_stat(&fs->removed, ino, ret_status);
 }
 
-/* The folder's attributes never change, and the kernel wants them for each path it walks: asked
- * each time they were five requests of the thirteen in a file's life. A file's change by the socket
- * door. */
-static double validity(fuse_ino_t ino)
+/* The kernel wants the root folder's attributes for each path it walks: asked each time they were
+ * five requests of the thirteen in a file's life. When they change by the socket door the kernel is
+ * told. What we do not hear of, since it is done to a descriptor of the folder, shows that much
+ * later. Of others' the kernel is not told, and asks. */
+static double validity(struct fs *fs, fuse_ino_t ino)
 {
-	return ino == STORE_ROOT_INO ? ROOT_VALID_SECONDS : 0;
+	if (ino != STORE_ROOT_INO)
+		return 0;
+	fs->root_told = true;
+	return ROOT_VALID_SECONDS;
 }
 
 void fs_getattr(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *info)
@@ -55,14 +42,19 @@ void fs_getattr(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *info)
 	if (result < 0)
 		fuse_reply_err(req, -result);
 	else
-		fuse_reply_attr(req, &status, validity(ino));
+		fuse_reply_attr(req, &status, validity(fs_of(req), ino));
 }
 
-/* The kernel's test is for CAP_FSETID, which we can't see in the request. */
-void fs_strip_set_id(fuse_req_t req, int file)
+void fs_strip_set_id(const struct fs *fs, int file)
 {
-	if (fuse_req_ctx(req)->uid != 0)
-		store_strip_set_id(file);
+	struct store_actor asker = fs_asker(fs);
+	struct stat status;
+
+	if (fs->request.strips ||
+	    (!fs->channel.strips && fs->request.operation != CHANNEL_WRITE &&
+	     fstat(file, &status) == 0 && (status.st_mode & (S_ISUID | S_ISGID)) &&
+	     !judge_has_capability(&asker, CAP_FSETID)))
+		store_strip_set_id(&asker, file);
 }
 
 static struct timespec time_to_set(int which, int set, int set_now, const struct timespec *wanted)
@@ -74,14 +66,66 @@ static struct timespec time_to_set(int which, int set, int set_now, const struct
 	return (struct timespec){.tv_nsec = UTIME_OMIT};
 }
 
-static int set_times(int file, const struct stat *wanted, int which)
+static int set_times(struct store_node *node, const struct stat *wanted, int which)
 {
 	struct timespec times[] = {
 		time_to_set(which, FUSE_SET_ATTR_ATIME, FUSE_SET_ATTR_ATIME_NOW, &wanted->st_atim),
 		time_to_set(which, FUSE_SET_ATTR_MTIME, FUSE_SET_ATTR_MTIME_NOW, &wanted->st_mtim),
 	};
 
-	return futimens(file, times) < 0 ? -errno : 0;
+	return store_node_set_times(node, times);
+}
+
+/* truncate(2) to the size that there is changes nothing of a file without memory, where
+ * ftruncate(2) sets its times. */
+static bool truncates_nothing(const struct stat *status, off_t size)
+{
+	return status->st_size == size && status->st_blocks == 0;
+}
+
+static int set_size(struct fs *fs, struct store_node *node, off_t size, bool by_path)
+{
+	struct stat status;
+	int file = store_node_file(node);
+	int result;
+
+	if (file < 0)
+		return file;
+	fs_strip_set_id(fs, file);
+	result = store_node_stat(node, &status);
+	if (result == 0 && by_path && truncates_nothing(&status, size))
+		return 0;
+	return result < 0 ? result : store_node_resize(node, size);
+}
+
+/* chown(2) of neither, by anybody, takes set-id bits away; who else writes to a file does as well,
+ * and has it open. */
+static bool may_strip(const struct store_actor *asker, const struct store_node *node,
+                      const struct stat *status)
+{
+	bool strips = !S_ISDIR(status->st_mode) && (status->st_mode & (S_ISUID | S_ISGID));
+
+	return !strips || store_node_opens(node) || judge_is_owner(asker, status);
+}
+
+/* To change the owner takes set-id bits away from all but folders. The store does as it would be
+ * done to itself, who may keep set-group-id where it stands for no right to execute. */
+static int set_owner(struct fs *fs, struct store_node *node, uid_t uid, gid_t gid)
+{
+	struct store_actor asker = fs_asker(fs);
+	struct stat before = {.st_mode = 0};
+	int result = store_node_stat(node, &before);
+	bool nothing = uid == (uid_t)-1 && gid == (gid_t)-1;
+	bool keeps = (before.st_mode & (S_ISGID | S_IXGRP)) != S_ISGID || S_ISDIR(before.st_mode);
+
+	if (result == 0 && nothing && !may_strip(&asker, node, &before))
+		result = -EPERM;
+	if (result == 0)
+		result = store_node_chown(node, uid, gid);
+	if (result < 0 || keeps || judge_in_group(&asker, before.st_gid) ||
+	    judge_has_capability(&asker, CAP_FSETID))
+		return result;
+	return store_node_chmod(node, before.st_mode & 07777 & ~(mode_t)(S_ISUID | S_ISGID));
 }
 
 enum {
@@ -91,38 +135,73 @@ enum {
 };
 
 /* chown takes set-id bits away, so the mode comes after it; truncate sets a time, so times come
- * last. */
-static int set_attributes(struct store_node *node, const struct stat *wanted, int which)
+ * last. To set nothing is chown(2) of neither, or a write that is passed through and takes set-id
+ * bits away, which is the same. */
+static int set_attributes(struct fs *fs, struct store_node *node, const struct stat *wanted,
+                          int which, bool by_path)
 {
-	int file = store_node_file(node);
 	uid_t uid = which & FUSE_SET_ATTR_UID ? wanted->st_uid : (uid_t)-1;
 	gid_t gid = which & FUSE_SET_ATTR_GID ? wanted->st_gid : (gid_t)-1;
+	int result = 0;
 
-	if (file < 0)
-		return file;
-	if ((which & SET_OWNER) && fchown(file, uid, gid) < 0)
-		return -errno;
-	if ((which & FUSE_SET_ATTR_MODE) && fchmod(file, wanted->st_mode & 07777) < 0)
-		return -errno;
-	if ((which & FUSE_SET_ATTR_SIZE) && ftruncate(file, wanted->st_size) < 0)
-		return -errno;
-	return which & SET_TIMES ? set_times(file, wanted, which) : 0;
+	if ((which & SET_OWNER) || !which)
+		result = set_owner(fs, node, uid, gid);
+	if (result == 0 && (which & FUSE_SET_ATTR_MODE))
+		result = store_node_chmod(node, wanted->st_mode & 07777);
+	if (result == 0 && (which & FUSE_SET_ATTR_SIZE))
+		result = set_size(fs, node, wanted->st_size, by_path);
+	if (result == 0 && (which & SET_TIMES))
+		result = set_times(node, wanted, which);
+	return result;
+}
+
+/* Valid for no time even of the root folder, since kernels before 6.16 would believe this and not
+ * what they were told meanwhile. */
+static void reply_set(fuse_req_t req, fuse_ino_t ino)
+{
+	struct stat status;
+	int result = fs_stat(fs_of(req), ino, &status);
+
+	if (result < 0)
+		fuse_reply_err(req, -result);
+	else
+		fuse_reply_attr(req, &status, 0);
 }
 
 void fs_setattr(fuse_req_t req, fuse_ino_t ino, struct stat *wanted, int which,
                 struct fuse_file_info *info)
 {
-	struct store_node *node = store_node_find(fs_of(req)->store, ino);
-	int64_t result = ino == STORE_ROOT_INO ? -EPERM : -ESTALE;
+	struct fs *fs = fs_of(req);
+	struct store_node *node = fs_node(req, ino);
+	int64_t result = -ESTALE;
 
-	if (node && !store_turn_done(fs_of(req)->store, &result)) {
-		result = set_attributes(node, wanted, which);
-		store_turn_did(fs_of(req)->store, result);
+	if (node && !store_turn_done(fs->store, &result)) {
+		result = set_attributes(fs, node, wanted, which, !info);
+		store_turn_did(fs->store, result);
 	}
 	if (result < 0)
 		fuse_reply_err(req, (int)-result);
 	else
-		fs_getattr(req, ino, info);
+		reply_set(req, ino);
+}
+
+/* When it was made only the file knows: ENOSYS, and the kernel does without from then on. */
+void fs_statx(struct fs *fs)
+{
+	struct store_node *node = store_node_find(fs->store, fs->request.node);
+	char answer[CHANNEL_STATX_SIZE];
+	struct timespec born = {.tv_sec = 0};
+	struct stat status;
+	int result = fs_stat(fs, fs->request.node, &status);
+
+	if (result == 0 && node && store_node_born(node, &born) < 0)
+		result = -ENOSYS;
+	if (result < 0) {
+		channel_refuse(&fs->channel, fs->request.unique, -result);
+		return;
+	}
+	channel_encode_statx(&status, &born, answer);
+	channel_answer(&fs->channel, fs->request.unique, answer, sizeof answer);
 }
 
 /* Programs decide by this whether a segment will fit. */
@@ -130,6 +209,8 @@ void fs_statfs(fuse_req_t req, fuse_ino_t ino)
 {
 	struct fs *fs = fs_of(req);
 	struct statvfs status = {.f_bsize = 4096, .f_frsize = 4096, .f_namemax = NAME_LENGTH_MAX};
+	uint64_t limit = store_inodes_limit(fs->store);
+	uint64_t used = store_inodes(fs->store);
 	uint64_t total, available;
 	int result = store_room(fs->store, fuse_req_ctx(req)->uid, &total, &available);
 
@@ -142,7 +223,9 @@ void fs_statfs(fuse_req_t req, fuse_ino_t ino)
 	status.f_bfree = available / status.f_frsize;
 	status.f_bavail = status.f_bfree;
 	status.f_ffree = status.f_bfree;
-	status.f_favail = status.f_bfree;
-	status.f_files = store_inodes(fs->store) + status.f_ffree;
+	if (limit)
+		status.f_ffree = limit > used ? limit - used : 0;
+	status.f_favail = status.f_ffree;
+	status.f_files = limit ? limit : used + status.f_ffree;
 	fuse_reply_statfs(req, &status);
 }

@@ -38,6 +38,10 @@ static const int calls[] = {
 	SCMP_SYS(fstat), SCMP_SYS(stat), SCMP_SYS(lstat), SCMP_SYS(newfstatat), SCMP_SYS(statx),
 	SCMP_SYS(fstatfs),
 	SCMP_SYS(ftruncate), SCMP_SYS(fallocate), SCMP_SYS(fchmod), SCMP_SYS(fchown),
+	SCMP_SYS(fchmodat), SCMP_SYS(fchownat), SCMP_SYS(mkdirat),
+	SCMP_SYS(mknodat), SCMP_SYS(linkat), SCMP_SYS(renameat), SCMP_SYS(getdents64),
+	SCMP_SYS(setxattr),
+	SCMP_SYS(getxattr), SCMP_SYS(listxattr), SCMP_SYS(removexattr),
 	SCMP_SYS(utimensat), SCMP_SYS(unlinkat), SCMP_SYS(memfd_create), SCMP_SYS(splice),
 	SCMP_SYS(vmsplice), SCMP_SYS(pipe2), SCMP_SYS(readlink), SCMP_SYS(readlinkat),
 	/* memory and threads */
@@ -51,20 +55,21 @@ static const int calls[] = {
 	SCMP_SYS(rt_sigreturn), SCMP_SYS(tgkill), SCMP_SYS(exit), SCMP_SYS(exit_group),
 };
 
-static uint64_t wanted(bool passthrough)
+static uint64_t wanted(bool mounted)
 {
-	uint64_t set = passthrough ? 1ULL << CAP_SYS_ADMIN : 0;
+	/* For backing ids, and trusted attributes. */
+	uint64_t set = mounted ? 1ULL << CAP_SYS_ADMIN : 0;
 
 	for (size_t i = 0; i < sizeof capabilities / sizeof capabilities[0]; i++)
 		set |= 1ULL << capabilities[i];
 	return set;
 }
 
-static int drop_capabilities(bool passthrough)
+static int drop_capabilities(bool mounted)
 {
 	struct __user_cap_header_struct header = {.version = _LINUX_CAPABILITY_VERSION_3};
 	struct __user_cap_data_struct sets[_LINUX_CAPABILITY_U32S_3];
-	uint64_t keep = wanted(passthrough);
+	uint64_t keep = wanted(mounted);
 
 	if (syscall(SYS_capget, &header, sets) < 0)
 		return -errno;
@@ -104,7 +109,7 @@ static int filter_calls(void)
 	return result;
 }
 
-int harden(enum harden how, bool passthrough)
+int harden(enum harden how, bool mounted)
 {
 	int result = 0;
 
@@ -113,7 +118,7 @@ int harden(enum harden how, bool passthrough)
 	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
 		result = -errno;
 	if (result == 0)
-		result = drop_capabilities(passthrough);
+		result = drop_capabilities(mounted);
 	if (result == 0)
 		result = filter_calls();
 	return how == HARDEN_REQUIRE ? result : 0;

@@ -13,9 +13,9 @@ enum harden { HARDEN_AUTO, HARDEN_REQUIRE, HARDEN_OFF };
 #endif
 
 /* Gives up the right to gain rights, all capabilities but those that opening, changing and
- * describing others' segments takes (and, `passthrough`, handing files to the kernel), and every
+ * describing others' segments takes (and, `mounted`, what the FUSE door takes), and every
  * system call that serving does not take: such a call is ENOSYS from now on. Before any thread is
  * made. Returns 0 or -errno; HARDEN_AUTO goes as far as the host lets it. */
-int harden(enum harden how, bool passthrough);
+int harden(enum harden how, bool mounted);
 
 #endif

@@ -18,7 +18,8 @@ bool holders_any(struct store_node *node)
 {
 	int file = store_node_file(node);
 
-	if (store_node_opens(node) || file < 0)
+	/* Of folders and their like nobody can tell. */
+	if (store_node_opens(node) || file < 0 || !S_ISREG(store_node_type(node)))
 		return true;
 	if (fcntl(file, F_SETLEASE, F_WRLCK) < 0)
 		return errno == EAGAIN;

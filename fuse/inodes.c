@@ -55,6 +55,14 @@ int inodes_open(struct inodes *inodes, uint64_t ino)
 	return store_node_backing(node);
 }
 
+int inodes_adopt(struct inodes *inodes, uint64_t ino)
+{
+	struct store_node *node = store_node_find(inodes->store, ino);
+	int result = node ? choose_road(inodes, node) : -ESTALE;
+
+	return result < 0 ? result : store_node_backing(node);
+}
+
 static void give_back(struct inodes *inodes, struct store_node *node)
 {
 	if (store_node_backing(node))

@@ -19,6 +19,8 @@ struct inodes {
  * its backing id, 0 for direct I/O, or -errno (-ESTALE: there is no such inode). Each success has
  * its inodes_close. */
 int inodes_open(struct inodes *inodes, uint64_t ino);
+/* The same for an inode that is open already, by its making. */
+int inodes_adopt(struct inodes *inodes, uint64_t ino);
 void inodes_close(struct inodes *inodes, uint64_t ino);
 
 /* After a kill: gives back the backing ids that were had for opens that never came about. */

@@ -2,9 +2,12 @@
 /* A kill -9 loses nothing that was stored to shared memory: the pages are the kernel's. So the
  * journal needs no log and no checksum, only an order of stores. Every change is decided by one
  * aligned 8-byte store, the commit: a record's key is written after the rest of it and cleared
- * before the rest means anything else. What a kill leaves half done is then a record that is free,
- * or an inode that no name leads to (a file being made or just unlinked), and store.c drops those
- * when it takes a journal over.
+ * before the rest means anything else. What a kill leaves half done is then a record that is
+ * free, or an inode that no name leads to (a file being made or just unlinked), and store.c
+ * drops those when it takes a journal over. Where several records are to change at once (rename)
+ * the header has the whole change first, decided by one store as well, and whoever finds it
+ * there does it: each step says what a record becomes, so that a step done twice is a step done
+ * once.
  *
  * Layout: one page of header, the table of inodes, far behind it the table of names, and behind
  * that the place where a FUSE request is read to. The file is sparse: only touched pages take
@@ -23,11 +26,11 @@
 #include "base/own.h"
 
 #ifndef JOURNAL_VERSION
-#define JOURNAL_VERSION 2
+#define JOURNAL_VERSION 3
 #endif
 
 #ifndef JOURNAL_VERSION_MIN
-#define JOURNAL_VERSION_MIN 2
+#define JOURNAL_VERSION_MIN 3
 #endif
 
 #ifndef MADV_POPULATE_WRITE
@@ -98,6 +101,14 @@ static int table_extend(struct journal_table *table, int fd, size_t count)
 	return 0;
 }
 
+/* The free places from `from` on come on top, the lowest last. */
+static void list_free_places(struct journal_table *table, size_t from)
+{
+	for (size_t at = table->count; at > from; at--)
+		if (!*key_at(table, at - 1))
+			table->free_places[table->free_count++] = (uint32_t)(at - 1);
+}
+
 static int table_map(struct journal_table *table, int fd, size_t count)
 {
 	uint32_t *places = reallocarray(table->free_places, count, sizeof *places);
@@ -112,9 +123,7 @@ static int table_map(struct journal_table *table, int fd, size_t count)
 		return result;
 	table->count = count;
 	commit(table->count_kept, count);
-	for (size_t at = count; at > before; at--)
-		if (!*key_at(table, at - 1))
-			table->free_places[table->free_count++] = (uint32_t)(at - 1);
+	list_free_places(table, before);
 	return 0;
 }
 
@@ -190,7 +199,7 @@ static int begin(struct journal *journal)
 	if (result < 0)
 		return result;
 	header->version = JOURNAL_VERSION;
-	header->ino_next = 2;    /* 1 is the root folder */
+	header->ino_next = 2;    /* 1 is the root folder's, which the store makes */
 	header->cookie_next = 3; /* 1 and 2 are "." and ".." in a listing */
 	header->connection_next = 1; /* 0 is the FUSE door */
 	commit(&header->magic, journal_magic);
@@ -202,9 +211,47 @@ static bool count_is_valid(uint64_t count)
 	return count >= COUNT_FIRST && count <= COUNT_MAX;
 }
 
+static void do_step(struct journal *journal, const struct journal_step *step)
+{
+	struct journal_entry *entry = journal_entry_at(journal, step->at);
+
+	commit(&entry->cookie, 0);
+	memcpy((char *)entry + sizeof entry->cookie,
+	       (const char *)&step->entry + sizeof step->entry.cookie,
+	       sizeof *entry - sizeof entry->cookie);
+	commit(&entry->cookie, step->entry.cookie);
+}
+
+/* Also when some of the steps, or all of them, have been done before a kill. */
+static void do_move(struct journal *journal)
+{
+	struct journal_header *header = journal->header;
+
+	for (uint64_t i = 0; i < header->move.wanted; i++)
+		do_step(journal, &header->move.steps[i]);
+	header->turn.moved = 1;
+	commit(&header->move.wanted, 0);
+}
+
+static int finish_move(struct journal *journal)
+{
+	const struct journal_move *move = &journal->header->move;
+
+	if (move->wanted > JOURNAL_STEPS_MAX)
+		return -EBADMSG;
+	for (uint64_t i = 0; i < move->wanted; i++)
+		if (move->steps[i].at >= journal->entries.count)
+			return -EBADMSG;
+	do_move(journal);
+	journal->entries.free_count = 0;
+	list_free_places(&journal->entries, 0);
+	return 0;
+}
+
 static int take_over(struct journal *journal)
 {
 	const struct journal_header *header = journal->header;
+	int result;
 
 	if (header->magic != journal_magic)
 		return -EBADMSG;
@@ -212,7 +259,8 @@ static int take_over(struct journal *journal)
 		return -EPROTONOSUPPORT;
 	if (!count_is_valid(header->inode_count) || !count_is_valid(header->entry_count))
 		return -EBADMSG;
-	return map_tables(journal, header->inode_count, header->entry_count);
+	result = map_tables(journal, header->inode_count, header->entry_count);
+	return result == 0 && header->move.wanted ? finish_move(journal) : result;
 }
 
 int64_t journal_versions(void)
@@ -306,6 +354,9 @@ bool journal_turn_begin(struct journal *journal, uint64_t asker, uint64_t serial
 	turn->ino_opened = 0;
 	turn->crashes = 0;
 	turn->done = 0;
+	turn->append_at = UINT64_MAX;
+	turn->moved = 0;
+	turn->ino_linked = 0;
 	commit(&turn->active, 1);
 	return false;
 }
@@ -346,6 +397,24 @@ int64_t journal_add_entry(struct journal *journal, const struct journal_entry *e
 	return table_add(&journal->entries, journal->fd, entry);
 }
 
+int64_t journal_claim_entry(struct journal *journal)
+{
+	return table_claim(&journal->entries, journal->fd);
+}
+
+void journal_move_entries(struct journal *journal, const struct journal_step *steps, size_t count)
+{
+	struct journal_move *move = &journal->header->move;
+
+	memcpy(move->steps, steps, count * sizeof *steps);
+	commit(&move->wanted, count);
+	do_move(journal);
+	for (size_t i = 0; i < count; i++)
+		if (!steps[i].entry.cookie)
+			journal->entries.free_places[journal->entries.free_count++] =
+				(uint32_t)steps[i].at;
+}
+
 void journal_drop_inode(struct journal *journal, size_t at)
 {
 	table_drop(&journal->inodes, at);
@@ -374,8 +443,7 @@ static void table_shrink(struct journal_table *table, int fd)
 	table->records = records;
 	table->count = COUNT_FIRST;
 	table->free_count = 0;
-	for (size_t at = COUNT_FIRST; at > 0; at--)
-		table->free_places[table->free_count++] = (uint32_t)(at - 1);
+	list_free_places(table, 0);
 	fallocate(fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE,
 	          (off_t)(table->offset + size_first), (off_t)(size - size_first));
 }

@@ -9,7 +9,16 @@
 
 #include "base/wire.h"
 
-enum journal_kind { JOURNAL_REGULAR = 1 };
+enum journal_kind {
+	JOURNAL_REGULAR = 1,
+	JOURNAL_FOLDER,
+	JOURNAL_LINK,
+	JOURNAL_FIFO,
+	JOURNAL_SOCKET,
+	JOURNAL_CHARACTER, /* devices */
+	JOURNAL_BLOCK,
+	JOURNAL_KIND_COUNT,
+};
 
 /* An inode. Free as long as ino is 0. */
 struct journal_inode {
@@ -17,13 +26,15 @@ struct journal_inode {
 	uint32_t kind;
 	uint32_t creator_pid;
 	uint32_t creator_uid;
-	uint32_t reserved;
+	uint32_t nameless; /* 1: has never had a name, and may be given one; the root: is being
+	                      made */
 	uint64_t creator_start;
 	char creator_command[WIRE_COMMAND_SIZE];
 	uint32_t opens;        /* by the FUSE door's mount */
 	int32_t backing;       /* likewise: their backing id, or 0 */
 	uint64_t orphan_since; /* seconds since the epoch; 0: is none, as far as is known */
-	uint8_t spare[16];
+	uint64_t secret; /* of a folder: a part of its file's name */
+	uint64_t device; /* of a device: st_rdev */
 };
 
 /* A name in a folder. Free as long as cookie is 0. */
@@ -31,9 +42,9 @@ struct journal_entry {
 	uint64_t cookie; /* written last, cleared first */
 	uint64_t parent; /* the folder's inode number */
 	uint64_t ino;
-	uint32_t name_length;
-	uint32_t inode_at; /* the place of the inode's record */
-	char name[WIRE_NAME_SIZE];
+	uint32_t inode_at;  /* the place of the inode's record */
+	uint32_t parent_at; /* of the folder's */
+	char name[WIRE_NAME_SIZE]; /* with a NUL */
 };
 
 _Static_assert(sizeof(struct journal_inode) == 128, "the layout is a format");
@@ -52,18 +63,49 @@ struct journal_turn {
 	uint32_t crashes;        /* workers that died of it by themselves */
 	int64_t result;          /* of what it did to a file's contents or attributes ... */
 	uint64_t done;           /* ... if 1: its answer may be through, so not to be done again */
-	uint64_t append_at;      /* where the file ended that it appends to */
+	uint64_t append_at;      /* where the file ended that it appends to; or, of an extended
+	                            attribute, whether it was there; UINT64_MAX: not noted yet */
+	uint64_t moved;          /* 1: the names that it moves have been */
+	uint64_t ino_linked;     /* the inode whose names it changes in number */
+	uint64_t reserved[2];
 };
 
-enum { JOURNAL_INIT_SIZE = 256, JOURNAL_REQUEST_SIZE = (1 << 20) + (1 << 16) };
+/* One entry's record is to become this; without a cookie: free. */
+struct journal_step {
+	uint64_t at;
+	struct journal_entry entry;
+};
+
+enum { JOURNAL_STEPS_MAX = 3 };
+
+/* Several records that change at once: once this is wanted it is done, by whoever comes. */
+struct journal_move {
+	uint64_t wanted; /* how many steps; written last, cleared when all is done */
+	struct journal_step steps[JOURNAL_STEPS_MAX];
+};
+
+enum {
+	JOURNAL_INIT_SIZE = 256,
+	JOURNAL_PATH_SIZE = 1024,
+	JOURNAL_REQUEST_SIZE = (1 << 20) + (1 << 16),
+};
 
 /* What the FUSE door has agreed upon with the kernel. */
 struct journal_fuse {
 	int32_t refusal;      /* as channel.h: why nothing is passed through, or 0 */
 	int32_t backing_last; /* the highest backing id that was had */
 	uint32_t init_size;   /* of the kernel's INIT, written last; 0: none yet */
-	uint32_t reserved;
+	uint32_t device;      /* st_dev of the mount */
 	char init[JOURNAL_INIT_SIZE];
+	char mountpoint[JOURNAL_PATH_SIZE]; /* absolute, with a NUL */
+};
+
+/* What is in force, whatever the command line says; 0: none. */
+struct journal_limits {
+	uint64_t size;
+	uint64_t inodes;
+	uint64_t user_size;
+	uint64_t reserved;
 };
 
 struct journal_header {
@@ -79,6 +121,8 @@ struct journal_header {
 	uint64_t takeovers;
 	struct journal_turn turn;
 	struct journal_fuse fuse;
+	struct journal_move move;
+	struct journal_limits limits;
 };
 
 /* A table's window on the file. Records are named by their place, for the window moves when it
@@ -138,11 +182,19 @@ int journal_map_request(struct journal *journal);
 int64_t journal_add_inode(struct journal *journal, const struct journal_inode *inode);
 int64_t journal_add_entry(struct journal *journal, const struct journal_entry *entry);
 
+/* A free record, not written yet: of a place that journal_move_entries is to fill. */
+int64_t journal_claim_entry(struct journal *journal);
+
+/* Does the steps, all or none, and notes it in the turn. Records that become free may be claimed
+ * again at once. */
+void journal_move_entries(struct journal *journal, const struct journal_step *steps, size_t count);
+
 /* Free a record, by one store. */
 void journal_drop_inode(struct journal *journal, size_t at);
 void journal_drop_entry(struct journal *journal, size_t at);
 
-/* Gives back the memory of tables that have grown. To be called when they have no record. */
+/* Gives back the memory of tables that have grown. To be called when they have no record but the
+ * root's, the first. */
 void journal_shrink(struct journal *journal);
 
 #endif

@@ -56,3 +56,15 @@ int keep_say(const struct keep *keep, enum keep_op op, uint64_t id, int64_t valu
 
 	return keep_send(keep->sock, &message, -1);
 }
+
+int keep_resize(const struct keep *keep, enum keep_kind kind, uint64_t id, uint64_t size)
+{
+	struct keep_message message = {
+		.op = KEEP_RESIZE,
+		.kind = kind,
+		.id = id,
+		.value = (int64_t)size,
+	};
+
+	return keep_send(keep->sock, &message, -1);
+}

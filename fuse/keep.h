@@ -11,10 +11,10 @@
 /* Changes with any change of the messages or of what they mean. A worker says which versions it can
  * do, the keeper, which outlives workers, decides. A test builds workers of other versions. */
 #ifndef KEEP_VERSION
-#define KEEP_VERSION 1
+#define KEEP_VERSION 2
 #endif
 #ifndef KEEP_VERSION_MIN
-#define KEEP_VERSION_MIN 1
+#define KEEP_VERSION_MIN 2
 #endif
 
 enum keep_op {
@@ -28,6 +28,9 @@ enum keep_op {
 	KEEP_DROP,      /* worker: no longer */
 	KEEP_MOUNT,     /* worker: make a tmpfs of value bytes for the user id, and keep it.
 	                   Answer: a KEEP_ITEM with it, or, without, -errno for its value */
+	KEEP_RESIZE,    /* worker: give the tmpfs that you keep under kind and id a size of value
+	                   bytes. Answer: a KEEP_ANSWER */
+	KEEP_ANSWER,    /* keeper: value: 0 or -errno, -EBUSY: more is in use */
 	KEEP_END,       /* worker: all is over; value: the exit status */
 	KEEP_LEAVE,     /* keeper: another takes over: finish the request under way and exit */
 	KEEP_STOP,      /* keeper: all is to end: say KEEP_END and exit */
@@ -36,12 +39,15 @@ enum keep_op {
 enum keep_kind {
 	KEEP_SEAT = 1,   /* the folder served (O_PATH) */
 	KEEP_SOURCE,     /* where anonymous files come from; id: the worker's word for it */
+	KEEP_NAMESPACE,  /* the user namespace that KEEP_SOURCE's mount was borrowed from, if it was
+	                    */
 	KEEP_USER_SOURCE, /* the same for one user; id: the uid */
 	KEEP_JOURNAL,
 	KEEP_LISTENER,
 	KEEP_FUSE,       /* /dev/fuse; id: the mount's, as statx(2) has it */
 	KEEP_FILE,       /* a segment; id: its inode number */
 	KEEP_CONNECTION, /* a client's; id: its number */
+	KEEP_NODES,      /* the folder of what is no regular file */
 };
 
 enum {
@@ -72,5 +78,6 @@ int keep_receive(int sock, struct keep_message *ret_message, int *ret_fd, int fl
 int keep_put(const struct keep *keep, enum keep_kind kind, uint64_t id, int fd);
 int keep_drop(const struct keep *keep, enum keep_kind kind, uint64_t id);
 int keep_say(const struct keep *keep, enum keep_op op, uint64_t id, int64_t value);
+int keep_resize(const struct keep *keep, enum keep_kind kind, uint64_t id, uint64_t size);
 
 #endif

@@ -117,12 +117,19 @@ static void shrink(struct keeper *keeper)
 	malloc_trim(0);
 }
 
-static void item_drop(struct keeper *keeper, uint32_t kind, uint64_t id)
+static struct item *item_find(const struct keeper *keeper, uint32_t kind, uint64_t id)
 {
 	struct item_key key = {kind, id};
 	struct item *item;
 
 	HASH_FIND(hh, keeper->items, &key, sizeof key, item);
+	return item;
+}
+
+static void item_drop(struct keeper *keeper, uint32_t kind, uint64_t id)
+{
+	struct item *item = item_find(keeper, kind, id);
+
 	if (!item)
 		return;
 	HASH_DEL(keeper->items, item);
@@ -316,6 +323,19 @@ static void mount_for_user(struct keeper *keeper, struct party *party,
 	keep_send(party->sock, &item, folder);
 }
 
+/* Likewise. */
+static void resize(struct keeper *keeper, struct party *party, const struct keep_message *wanted)
+{
+	const struct item *source = item_find(keeper, wanted->kind, wanted->id);
+	const struct item *namespace = item_find(keeper, KEEP_NAMESPACE, 0);
+	struct keep_message answer = {.op = KEEP_ANSWER, .value = -ENOENT};
+
+	if (source)
+		answer.value = tmpfs_resize(source->fd, namespace ? namespace->fd : -1,
+		                            (uint64_t)wanted->value);
+	keep_send(party->sock, &answer, -1);
+}
+
 static void obey(struct keeper *keeper, struct party *party, const struct keep_message *message,
                  int *fd)
 {
@@ -328,6 +348,7 @@ static void obey(struct keeper *keeper, struct party *party, const struct keep_m
 		break;
 	case KEEP_DROP: item_drop(keeper, message->kind, message->id); break;
 	case KEEP_MOUNT: mount_for_user(keeper, party, message); break;
+	case KEEP_RESIZE: resize(keeper, party, message); break;
 	case KEEP_END:
 		keeper->ended = true;
 		keeper->status = (int)message->value;

@@ -3,6 +3,7 @@
 #include <err.h>
 #include <errno.h>
 #include <limits.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -19,7 +20,7 @@
 #include "fuse/options.h"
 #include "fuse/worker.h"
 
-enum { WAIT_SECONDS = 10 };
+enum { WAIT_SECONDS = 10, NAP_MILLISECONDS = 10, NAPS_MAX = 200 };
 
 static _Noreturn void fail(int result, const char *doing, const char *what)
 {
@@ -44,6 +45,28 @@ static struct text choose_folder(const struct options *options)
 	return *chosen;
 }
 
+static bool has_socket(const char *folder)
+{
+	char path[PATH_MAX];
+
+	return snprintf(path, sizeof path, "%s/%s", folder, PLACE_SOCKET) >= (int)sizeof path ||
+	       access(path, F_OK) == 0;
+}
+
+/* One that has a lock and no socket is about to leave, or has just come. One whose mount was taken
+ * away a moment ago, by an umount(8) before this mount(8), may not know it yet. */
+static int take_over_from_leaving(struct seat *seat, const char *path, bool mounts)
+{
+	int result = -EADDRINUSE;
+
+	for (int naps = 0; naps < NAPS_MAX && result == -EADDRINUSE &&
+	                   (mounts || !has_socket(path)); naps++) {
+		poll(NULL, 0, NAP_MILLISECONDS);
+		result = seat_take(seat, path, false);
+	}
+	return result;
+}
+
 static struct seat take_seat(const struct options *options, const char *path)
 {
 	struct seat seat;
@@ -54,6 +77,8 @@ static struct seat take_seat(const struct options *options, const char *path)
 		alarm(WAIT_SECONDS);
 	result = seat_take(&seat, path, options->wait);
 	alarm(0);
+	if (result == -EADDRINUSE)
+		result = take_over_from_leaving(&seat, path, options->mountpoint != NULL);
 
 	if (result == -EADDRINUSE)
 		errx(EXIT_FAILURE,

@@ -7,6 +7,7 @@
 #include <stdbool.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
+#include <sys/sysmacros.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -19,6 +20,15 @@ uint64_t mount_at(const char *path)
 	if (statx(AT_FDCWD, path, AT_STATX_DONT_SYNC | AT_NO_AUTOMOUNT, STATX_MNT_ID, &status) < 0)
 		return 0;
 	return status.stx_mask & STATX_MNT_ID ? status.stx_mnt_id : 0;
+}
+
+uint32_t mount_device(const char *path)
+{
+	struct statx status;
+
+	if (statx(AT_FDCWD, path, AT_STATX_DONT_SYNC | AT_NO_AUTOMOUNT, 0, &status) < 0)
+		return 0;
+	return (uint32_t)makedev(status.stx_dev_major, status.stx_dev_minor);
 }
 
 static bool is_dead(const char *path)

@@ -9,6 +9,9 @@
  * filesystem. */
 uint64_t mount_at(const char *path);
 
+/* st_dev of what is mounted there, without asking it; 0: not known. */
+uint32_t mount_device(const char *path);
+
 /* Takes the mount away, lazily if it is busy, if it still is the one at the path: another one is
  * not ours. `id` 0: only one that is dead. */
 void mount_remove(const char *path, uint64_t id);

@@ -6,8 +6,11 @@
  * stays open, and the keeper has it too. */
 #include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/random.h>
+#include <sys/sysmacros.h>
 #include <unistd.h>
 #include <utlist.h>
 
@@ -16,6 +19,47 @@
 #include "fuse/store_i.h"
 
 enum { OPEN_MAX_UNPINNED = 256 };
+
+/* As tmpfs tells a folder's size. */
+enum { FOLDER_SIZE = 40, ENTRY_SIZE = 20 };
+
+static const mode_t types[JOURNAL_KIND_COUNT] = {
+	[JOURNAL_REGULAR] = S_IFREG,
+	[JOURNAL_FOLDER] = S_IFDIR,
+	[JOURNAL_LINK] = S_IFLNK,
+	[JOURNAL_FIFO] = S_IFIFO,
+	[JOURNAL_SOCKET] = S_IFSOCK,
+	[JOURNAL_CHARACTER] = S_IFCHR,
+	[JOURNAL_BLOCK] = S_IFBLK,
+};
+
+mode_t store_node_type(const struct store_node *node)
+{
+	return types[record_of(node)->kind];
+}
+
+/* JOURNAL_... for a type, or -EINVAL. */
+static int kind_of(mode_t mode)
+{
+	if (!(mode & S_IFMT))
+		return JOURNAL_REGULAR;
+	for (int kind = JOURNAL_REGULAR; kind < JOURNAL_KIND_COUNT; kind++)
+		if ((mode & S_IFMT) == types[kind])
+			return kind;
+	return -EINVAL;
+}
+
+struct node_name node_name_of(const struct journal_inode *record)
+{
+	struct node_name name;
+
+	if (record->kind == JOURNAL_FOLDER)
+		snprintf(name.text, sizeof name.text, WIRE_FOLDER_NAME "%llu:%016llx",
+		         (unsigned long long)record->ino, (unsigned long long)record->secret);
+	else
+		snprintf(name.text, sizeof name.text, "%llu", (unsigned long long)record->ino);
+	return name;
+}
 
 static void close_unpinned(struct store *store, struct store_node *node)
 {
@@ -39,14 +83,22 @@ struct store_node *node_new(struct store *store, uint64_t ino, size_t record, in
 	if (!node)
 		return NULL;
 	*node = (struct store_node){.store = store, .ino = ino, .record = record, .file = -1};
+	if (node_is_folder(node)) {
+		node->folder = calloc(1, sizeof *node->folder);
+		if (!node->folder) {
+			free(node);
+			return NULL;
+		}
+	}
 	HASH_ADD(hh, store->nodes, ino, sizeof node->ino, node);
 	/* With HASH_NONFATAL_OOM an element that could not be added has no table. */
 	if (!node->hh.tbl) {
+		free(node->folder);
 		free(node);
 		return NULL;
 	}
 	node->file = file;
-	node->pinned = !store->anon->by_name;
+	node->pinned = !store->anon->by_name && !node_is_special(node);
 	if (!node->pinned && file >= 0)
 		note_open(store, node);
 	return node;
@@ -61,7 +113,17 @@ void node_free(struct store *store, struct store_node *node)
 		close_unpinned(store, node);
 	fd_close_at(&node->file);
 	HASH_DEL(store->nodes, node);
+	if (node->folder)
+		order_deinit(&node->folder->order);
+	free(node->folder);
 	free(node);
+}
+
+bool store_node_let_go(struct store_node *node)
+{
+	if (!node->pinned && node->file >= 0)
+		close_unpinned(node->store, node);
+	return node->file >= 0;
 }
 
 int node_pin(struct store_node *node)
@@ -82,9 +144,31 @@ int node_pin(struct store_node *node)
 	return 0;
 }
 
+/* Somebody else's folder, or our own that has no rights, is open as a path only. */
+static int open_special(const struct store_node *node)
+{
+	struct node_name name = node_name_of(record_of(node));
+	int nodes = node->store->anon->nodes;
+	int file = -1;
+
+	if (node_is_folder(node))
+		file = openat(nodes, name.text, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	if (file < 0)
+		file = openat(nodes, name.text, O_PATH | O_NOFOLLOW | O_CLOEXEC);
+	return file < 0 ? -errno : file;
+}
+
+static int open_file(const struct store_node *node)
+{
+	if (node_is_special(node))
+		return open_special(node);
+	return anon_reopen(node->store->anon, record_of(node)->creator_uid, node->ino, -1, O_RDWR);
+}
+
 int store_node_file(struct store_node *node)
 {
 	struct store *store = node->store;
+	int file;
 
 	if (node->pinned)
 		return node->file >= 0 ? node->file : -ESTALE;
@@ -95,28 +179,42 @@ int store_node_file(struct store_node *node)
 		}
 		return node->file;
 	}
-	node->file = anon_reopen(store->anon, record_of(node)->creator_uid, node->ino, -1,
-	                         O_RDWR);
-	if (node->file < 0) {
-		int result = node->file;
-
-		node->file = -1;
-		return result;
-	}
+	file = open_file(node);
+	if (file < 0)
+		return file;
+	node->file = file;
 	note_open(store, node);
 	return node->file;
 }
 
 int store_node_stat_file(const struct store_node *node, struct stat *ret_status)
 {
-	if (node->file < 0)
+	struct node_name name;
+
+	if (node->file >= 0)
+		return fstat(node->file, ret_status) < 0 ? -errno : 0;
+	if (!node_is_special(node))
 		return anon_stat(node->store->anon, record_of(node)->creator_uid, node->ino,
 		                 ret_status);
-	return fstat(node->file, ret_status) < 0 ? -errno : 0;
+	name = node_name_of(record_of(node));
+	if (fstatat(node->store->anon->nodes, name.text, ret_status, AT_SYMLINK_NOFOLLOW) < 0)
+		return -errno;
+	return 0;
+}
+
+static void stat_folder(const struct store_node *node, struct stat *status)
+{
+	const struct folder *folder = node->folder;
+
+	status->st_nlink = node->links ? 2 + folder->folders : 0;
+	status->st_size = FOLDER_SIZE +
+		(off_t)(folder->order.count - folder->order.removed) * ENTRY_SIZE;
+	status->st_blocks = 0;
 }
 
 int store_node_stat(const struct store_node *node, struct stat *ret_status)
 {
+	const struct journal_inode *record = record_of(node);
 	struct stat status;
 	int result = store_node_stat_file(node, &status);
 
@@ -124,6 +222,14 @@ int store_node_stat(const struct store_node *node, struct stat *ret_status)
 		return result;
 	status.st_ino = node->ino;
 	status.st_nlink = node->links;
+	status.st_mode = (status.st_mode & ~(mode_t)S_IFMT) | types[record->kind];
+	status.st_rdev = (dev_t)record->device;
+	if (record->kind == JOURNAL_LINK)
+		status.st_mode |= 0777;
+	if (record->kind == JOURNAL_LINK)
+		status.st_blocks = 0;
+	if (record->kind == JOURNAL_FOLDER)
+		stat_folder(node, &status);
 	*ret_status = status;
 	return 0;
 }
@@ -151,6 +257,11 @@ static void set_opens(struct store *store, const struct store_node *node, uint32
 void store_node_open(struct store *store, struct store_node *node)
 {
 	set_opens(store, node, record_of(node)->opens + 1);
+}
+
+struct store_node *store_root(struct store *store)
+{
+	return store_node_find(store, STORE_ROOT_INO);
 }
 
 void store_node_close(struct store *store, struct store_node *node)
@@ -216,6 +327,234 @@ void store_node_creator(const struct store_node *node, struct store_creator *ret
 
 int store_node_reopen(struct store *store, const struct store_node *node, int flags)
 {
+	struct node_name name;
+	int file;
+
+	if (node_is_special(node)) {
+		name = node_name_of(record_of(node));
+		file = openat(store->anon->nodes, name.text, O_PATH | O_NOFOLLOW | O_CLOEXEC);
+		return file < 0 ? -errno : file;
+	}
 	return anon_reopen(store->anon, record_of(node)->creator_uid, node->ino, node->file,
 	                   flags);
+}
+
+/* A file with its first bytes, still the daemon's own. */
+static int make_file(struct store *store, uint64_t ino, const struct store_birth *birth)
+{
+	OWN_FD file = anon_create(store->anon, birth->uid, ino);
+	ssize_t written;
+
+	if (file < 0)
+		return file;
+	if (birth->initial_length) {
+		written = pwrite(file, birth->initial, birth->initial_length, 0);
+		if (written != (ssize_t)birth->initial_length) {
+			int error = written < 0 ? errno : ENOSPC;
+
+			anon_forget(store->anon, birth->uid, ino);
+			return -error;
+		}
+	}
+	return fd_steal(&file);
+}
+
+/* chown first: it clears the set-id bits. */
+static int give_away(int file, const struct store_birth *birth)
+{
+	/* A user's own daemon may lack a group that the user has taken on since. */
+	if (fchown(file, birth->uid, birth->gid) < 0 &&
+	    (errno != EPERM || fchown(file, birth->uid, (gid_t)-1) < 0))
+		return -errno;
+	return fchmod(file, birth->mode & 07777) < 0 ? -errno : 0;
+}
+
+static int give_special_away(int nodes, const char *name, const struct store_birth *birth)
+{
+	if (fchownat(nodes, name, birth->uid, birth->gid, AT_SYMLINK_NOFOLLOW) < 0 &&
+	    (errno != EPERM ||
+	     fchownat(nodes, name, birth->uid, (gid_t)-1, AT_SYMLINK_NOFOLLOW) < 0))
+		return -errno;
+	return fchmodat(nodes, name, birth->mode & 07777, 0) < 0 ? -errno : 0;
+}
+
+static int index_node(struct store *store, const struct journal_inode *record, int file,
+                      struct store_node **ret_node)
+{
+	int64_t at = journal_add_inode(&store->journal, record);
+
+	if (at < 0)
+		return (int)at;
+	*ret_node = node_new(store, record->ino, (size_t)at, file);
+	if (*ret_node)
+		return 0;
+	journal_drop_inode(&store->journal, (size_t)at);
+	return -ENOMEM;
+}
+
+/* The file is taken on success. */
+static int add_node(struct store *store, const struct journal_inode *record, int file,
+                    struct store_node **ret_node)
+{
+	bool kept = store->keep && !store->anon->by_name;
+	int result = kept ? store->keep->put(store->keep, record->ino, file) : 0;
+
+	if (result == 0)
+		result = index_node(store, record, file, ret_node);
+	if (result < 0 && kept)
+		store->keep->drop(store->keep, record->ino);
+	return result;
+}
+
+static int make_regular(struct store *store, const struct journal_inode *record,
+                        const struct store_birth *birth, const int *flags, int *ret_opened,
+                        struct store_node **ret_node)
+{
+	OWN_FD file = make_file(store, record->ino, birth);
+	OWN_FD opened = -1;
+	int result = file;
+
+	if (file < 0)
+		return file;
+	if (flags)
+		result = opened = anon_reopen(store->anon, birth->uid, record->ino, file, *flags);
+	if (result >= 0)
+		result = give_away(file, birth);
+	if (result == 0)
+		result = add_node(store, record, file, ret_node);
+	if (result < 0) {
+		anon_forget(store->anon, birth->uid, record->ino);
+		return result;
+	}
+	fd_steal(&file);
+	if (flags)
+		*ret_opened = fd_steal(&opened);
+	return 0;
+}
+
+/* The record comes first: what a kill leaves without a record nobody would find again. */
+static int make_special(struct store *store, const struct journal_inode *record,
+                        const struct store_birth *birth, struct store_node **ret_node)
+{
+	struct node_name name = node_name_of(record);
+	int result = index_node(store, record, -1, ret_node);
+
+	if (result < 0)
+		return result;
+	result = anon_make_node(store->anon, types[record->kind], name.text);
+	if (result == 0)
+		result = give_special_away(store->anon->nodes, name.text, birth);
+	if (result < 0) {
+		anon_forget_node(store->anon, name.text);
+		node_free(store, *ret_node);
+	}
+	return result;
+}
+
+static int fill_record(struct journal_inode *record, const struct store_birth *birth)
+{
+	int kind = kind_of(birth->mode);
+
+	if (kind < 0)
+		return kind;
+	record->kind = (uint32_t)kind;
+	record->creator_pid = birth->creator.pid;
+	record->creator_uid = birth->uid;
+	record->creator_start = birth->creator.start;
+	memcpy(record->creator_command, birth->creator.command, sizeof record->creator_command);
+	if (kind == JOURNAL_CHARACTER || kind == JOURNAL_BLOCK)
+		record->device = birth->device;
+	if (kind == JOURNAL_FOLDER &&
+	    getrandom(&record->secret, sizeof record->secret, 0) != sizeof record->secret)
+		return -errno;
+	return 0;
+}
+
+/* What a folder with set-group-id hands on. */
+static int inherit(const struct store_node *folder, struct store_birth *birth)
+{
+	struct stat status;
+	int result = store_node_stat(folder, &status);
+
+	if (result < 0 || !(status.st_mode & S_ISGID))
+		return result;
+	birth->gid = status.st_gid;
+	if (S_ISDIR(birth->mode))
+		birth->mode |= S_ISGID;
+	return 0;
+}
+
+int node_make_nameless(struct store *store, const struct store_node *folder,
+                       const struct store_birth *birth, int flags)
+{
+	struct store_birth heir = *birth;
+	OWN_FD opened = -1;
+	OWN_FD file = -1;
+	int result = inherit(folder, &heir);
+
+	if (result < 0)
+		return result;
+	file = anon_create_nameless(store->anon, heir.uid, !(flags & O_EXCL));
+	if (file < 0)
+		return file;
+	opened = anon_reopen(store->anon, heir.uid, 0, file, flags & ~(O_TMPFILE | O_EXCL));
+	if (opened < 0)
+		return opened;
+	result = give_away(file, &heir);
+	return result < 0 ? result : fd_steal(&opened);
+}
+
+int node_adopt(struct store *store, int file, const struct store_creator *creator,
+               struct store_node **ret_node)
+{
+	struct journal_inode record = {
+		.kind = JOURNAL_REGULAR,
+		.creator_pid = creator->pid,
+		.creator_start = creator->start,
+	};
+	OWN_FD own = -1;
+	struct stat status;
+	int result;
+
+	if (store->inodes_max && store_inodes(store) >= store->inodes_max)
+		return -ENOSPC;
+	if (fstat(file, &status) < 0)
+		return -errno;
+	record.ino = journal_next_ino(&store->journal);
+	record.creator_uid = status.st_uid;
+	memcpy(record.creator_command, creator->command, sizeof record.creator_command);
+	result = anon_adopt(store->anon, status.st_uid, record.ino, file);
+	if (result < 0)
+		return result;
+	own = anon_reopen(store->anon, status.st_uid, record.ino, file, O_RDWR);
+	result = own < 0 ? own : add_node(store, &record, own, ret_node);
+	if (result < 0)
+		anon_forget(store->anon, status.st_uid, record.ino);
+	else
+		fd_steal(&own);
+	return result;
+}
+
+int node_make(struct store *store, const struct store_node *folder,
+              const struct store_birth *birth, const int *flags, int *ret_opened,
+              struct store_node **ret_node)
+{
+	struct journal_inode record = {.ino = 0};
+	struct store_birth heir = *birth;
+	int result = fill_record(&record, birth);
+
+	if (store->inodes_max && store_inodes(store) >= store->inodes_max)
+		return -ENOSPC;
+	if (result == 0 && folder)
+		result = inherit(folder, &heir);
+	if (result < 0)
+		return result;
+	/* A link's text is nobody's to write. */
+	if (record.kind == JOURNAL_LINK)
+		heir.mode = S_IFLNK | 0600;
+	record.ino = folder ? journal_next_ino(&store->journal) : STORE_ROOT_INO;
+	record.nameless = !folder;
+	if (record.kind == JOURNAL_REGULAR || record.kind == JOURNAL_LINK)
+		return make_regular(store, &record, &heir, flags, ret_opened, ret_node);
+	return make_special(store, &record, &heir, ret_node);
 }

@@ -1,18 +1,14 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* What open(2) and unlink(2) decide in a folder of mode 1777 that root owns, as /dev/shm is:
- * written after Linux's build_open_flags, may_open and may_create_in_sticky, in their order,
- * since the order decides the errno. */
+/* What open(2) decides: written after Linux's build_open_flags, lookup_open, may_open and
+ * may_create_in_sticky, in their order, since the order decides the errno. */
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/capability.h>
 #include <unistd.h>
 
 #include "base/own.h"
+#include "fuse/judge.h"
 #include "fuse/store_i.h"
-
-enum { WANT_READ = 4, WANT_WRITE = 2 };
-
-enum { FOLDER_UID = 0 };
 
 /* open(2) drops the other flags when it is to give a mere path. */
 static int effective_flags(int flags)
@@ -23,18 +19,18 @@ static int effective_flags(int flags)
 }
 
 /* Access mode 3 asks for both rights, and gives neither reading nor writing. */
-static int wanted_access(int flags)
+static mode_t wanted_access(int flags)
 {
-	int want = WANT_READ;
+	mode_t want = JUDGE_READ;
 
 	if (flags & O_PATH)
 		return 0;
 	if ((flags & O_ACCMODE) == O_WRONLY)
-		want = WANT_WRITE;
+		want = JUDGE_WRITE;
 	else if (flags & O_ACCMODE)
-		want = WANT_READ | WANT_WRITE;
+		want = JUDGE_READ | JUDGE_WRITE;
 	if (flags & O_TRUNC)
-		want |= WANT_WRITE;
+		want |= JUDGE_WRITE;
 	return want;
 }
 
@@ -50,71 +46,78 @@ static int check_flags(int flags)
 	return 0;
 }
 
-static bool has_capability(const struct store_actor *actor, int capability)
-{
-	return actor->has_capability && actor->has_capability(actor, capability);
-}
-
-static int check_access(const struct store_actor *actor, const struct stat *status, int want)
-{
-	mode_t granted = status->st_mode;
-
-	if (status->st_uid == actor->uid)
-		granted >>= 6;
-	else if (status->st_gid == actor->gid)
-		granted >>= 3;
-	else if (((granted >> 3 ^ granted) & 7) && actor->in_group &&
-	         actor->in_group(actor, status->st_gid))
-		granted >>= 3;
-	if ((granted & (mode_t)want) == (mode_t)want)
-		return 0;
-	if (want == WANT_READ && has_capability(actor, CAP_DAC_READ_SEARCH))
-		return 0;
-	return has_capability(actor, CAP_DAC_OVERRIDE) ? 0 : -EACCES;
-}
-
-static bool is_owner(const struct store_actor *actor, const struct stat *status)
-{
-	return actor->uid == status->st_uid || has_capability(actor, CAP_FOWNER);
-}
-
-/* fs.protected_regular: O_CREAT must not open what a stranger left lying in a sticky folder. Root
- * too. */
-static int check_sticky_create(const struct store *store, const struct store_actor *actor,
+/* fs.protected_regular and fs.protected_fifos: O_CREAT must not open what a stranger left lying
+ * in a sticky folder. Root too. What is neither file nor fifo the kernel has no setting for. */
+static int check_sticky_create(const struct store_actor *actor, const struct store_node *folder,
                                const struct stat *status)
 {
-	if (!store_protected_regular(store) || status->st_uid == FOLDER_UID ||
-	    status->st_uid == actor->uid)
+	const struct store_protected *protected = &folder->store->protected;
+	int level = S_ISREG(status->st_mode) ? protected->regular :
+	            S_ISFIFO(status->st_mode) ? protected->fifos : 1;
+	struct stat sticky;
+	int result;
+
+	if (!level || status->st_uid == actor->uid)
 		return 0;
-	return -EACCES;
+	result = store_node_stat(folder, &sticky);
+	if (result < 0 || !(sticky.st_mode & S_ISVTX) || status->st_uid == sticky.st_uid)
+		return result;
+	if (sticky.st_mode & S_IWOTH)
+		return -EACCES;
+	return (sticky.st_mode & S_IWGRP) && level >= 2 ? -EACCES : 0;
 }
 
-static int check_existing(const struct store *store, const struct store_actor *actor,
+/* What there is may be of a kind that can't be opened so. */
+static int check_kind(const struct stat *status, int flags)
+{
+	if (S_ISLNK(status->st_mode) && !(flags & O_PATH))
+		return flags & O_DIRECTORY ? -ENOTDIR : -ELOOP;
+	if ((flags & O_DIRECTORY) && !S_ISDIR(status->st_mode))
+		return -ENOTDIR;
+	if (flags & O_PATH)
+		return 0;
+	if (S_ISDIR(status->st_mode) &&
+	    ((wanted_access(flags) & JUDGE_WRITE) || (flags & O_CREAT)))
+		return -EISDIR;
+	/* Nobody can open a socket, and here no device. */
+	if (S_ISCHR(status->st_mode) || S_ISBLK(status->st_mode))
+		return -EACCES;
+	return 0;
+}
+
+static int check_existing(const struct store_actor *actor, const struct store_node *folder,
                           const struct stat *status, int flags)
 {
 	int result = 0;
 
 	if ((flags & O_CREAT) && (flags & O_EXCL))
 		return -EEXIST;
+	if ((flags & O_CREAT) && S_ISDIR(status->st_mode))
+		return -EISDIR;
 	if (flags & O_CREAT)
-		result = check_sticky_create(store, actor, status);
-	if (result == 0 && (flags & O_DIRECTORY))
-		result = -ENOTDIR;
+		result = check_sticky_create(actor, folder, status);
 	if (result == 0)
-		result = check_access(actor, status, wanted_access(flags));
-	if (result == 0 && (flags & O_NOATIME) && !is_owner(actor, status))
+		result = check_kind(status, flags);
+	if (result == 0)
+		result = judge_access(actor, status, wanted_access(flags));
+	if (result == 0 && (flags & O_NOATIME) && !(flags & O_PATH) &&
+	    !judge_is_owner(actor, status))
 		result = -EPERM;
+	if (result == 0 && S_ISSOCK(status->st_mode) && !(flags & O_PATH))
+		result = -ENXIO;
 	return result;
 }
 
-void store_strip_set_id(int file)
+/* Without the right to execute, set-group-id stays for who is of the group. */
+void store_strip_set_id(const struct store_actor *actor, int file)
 {
 	struct stat status;
 	mode_t strip = S_ISUID;
 
 	if (fstat(file, &status) < 0)
 		return;
-	if (status.st_mode & S_IXGRP)
+	if ((status.st_mode & S_ISGID) &&
+	    ((status.st_mode & S_IXGRP) || !judge_in_group(actor, status.st_gid)))
 		strip |= S_ISGID;
 	if (status.st_mode & strip)
 		fchmod(file, status.st_mode & 07777 & ~strip);
@@ -128,75 +131,150 @@ static int truncate_once(struct store *store, const struct store_actor *actor,
 
 	if (file < 0 || store_turn_done(store, &result))
 		return (int)result;
-	if (!has_capability(actor, CAP_FSETID))
-		store_strip_set_id(file);
-	result = ftruncate(file, 0) < 0 ? -errno : 0;
+	if (!judge_has_capability(actor, CAP_FSETID))
+		store_strip_set_id(actor, file);
+	result = store_node_resize(node, 0);
 	store_turn_did(store, result);
 	return (int)result;
 }
 
 static int open_existing(struct store *store, const struct store_actor *actor,
-                         struct store_node *node, int flags)
+                         const struct store_node *folder, struct store_node *node, int flags)
 {
 	OWN_FD file = -1;
 	struct stat status;
 	int result = store_node_stat(node, &status);
 
 	if (result == 0)
-		result = check_existing(store, actor, &status, flags);
+		result = check_existing(actor, folder, &status, flags);
 	if (result < 0)
 		return result;
 	file = store_node_reopen(store, node, flags & ~(O_CREAT | O_EXCL | O_TRUNC));
 	if (file < 0)
 		return file;
-	if (flags & O_TRUNC)
+	if ((flags & O_TRUNC) && S_ISREG(status.st_mode))
 		result = truncate_once(store, actor, node);
 	return result < 0 ? result : fd_steal(&file);
 }
 
-int store_open(struct store *store, const struct store_actor *actor, const char *name, int flags,
-               const struct store_birth *birth, struct store_node **ret_node, bool *ret_created)
+/* In a folder with set-group-id a file that its group may execute gets its own only from one of the
+ * group. */
+static mode_t strip_group_id(const struct store_actor *actor, const struct stat *folder,
+                             mode_t mode)
 {
-	struct store_node *node = store_lookup(store, name);
-	int result;
+	mode_t both = S_ISGID | S_IXGRP;
 
-	flags = effective_flags(flags);
-	result = check_flags(flags);
+	if ((mode & both) != both || !(folder->st_mode & S_ISGID) ||
+	    judge_in_group(actor, folder->st_gid) || judge_has_capability(actor, CAP_FSETID))
+		return mode;
+	return mode & ~(mode_t)S_ISGID;
+}
+
+int store_judge_birth(const struct store_actor *actor, const struct store_node *folder,
+                      struct store_birth *birth)
+{
+	struct stat status;
+	int result = folder->links ? store_node_stat(folder, &status) : -ENOENT;
+
+	if (result == 0)
+		result = judge_add(actor, &status);
+	if (result == 0 && !S_ISDIR(birth->mode))
+		birth->mode = strip_group_id(actor, &status, birth->mode);
+	return result;
+}
+
+static int open_new(struct store *store, const struct store_actor *actor,
+                    struct store_node *folder, const char *name, int flags,
+                    const struct store_birth *birth, struct store_node **ret_node)
+{
+	struct store_birth judged = *birth;
+	int result = store_judge_birth(actor, folder, &judged);
+
+	if (result < 0)
+		return result;
+	return store_create_open(store, folder, name, &judged,
+	                         flags & ~(O_CREAT | O_EXCL | O_TRUNC), ret_node);
+}
+
+int store_check_open_flags(int *flags)
+{
+	*flags = effective_flags(*flags);
+	return check_flags(*flags);
+}
+
+int store_open(struct store *store, const struct store_actor *actor, struct store_node *folder,
+               const char *name, int flags, const struct store_birth *birth,
+               struct store_node **ret_node, bool *ret_created)
+{
+	struct store_node *node = store_lookup(store, folder, name);
+	int result = store_check_open_flags(&flags);
+
 	if (result < 0)
 		return result;
 	if (!node && !(flags & O_CREAT))
 		return -ENOENT;
-	if (store_made_before(store, name) && (flags & O_CREAT)) {
+	if (store_made_before(store, folder, name) && (flags & O_CREAT)) {
 		*ret_created = true;
 		*ret_node = node;
 		return store_reopen_made(store, node, flags & ~(O_CREAT | O_EXCL | O_TRUNC));
 	}
 	*ret_created = !node;
 	if (!node)
-		return store_create_open(store, name, birth, flags & ~(O_CREAT | O_EXCL | O_TRUNC),
-		                         ret_node);
-	result = open_existing(store, actor, node, flags);
+		return open_new(store, actor, folder, name, flags, birth, ret_node);
+	result = open_existing(store, actor, folder, node, flags);
 	if (result >= 0)
 		*ret_node = node;
 	return result;
 }
 
-int store_remove(struct store *store, const struct store_actor *actor, const char *name,
-                 uint64_t ino)
+int store_open_folder(struct store *store, const struct store_actor *actor,
+                      struct store_node *node, int flags)
 {
-	struct store_node *node = store_lookup(store, name);
-	struct stat status;
+	return open_existing(store, actor, node, node, flags);
+}
+
+/* The file that comes is the only one: nobody else can reach what has no name. */
+int store_open_nameless(struct store *store, const struct store_actor *actor,
+                        struct store_node *folder, int flags, const struct store_birth *birth)
+{
+	struct store_birth judged = *birth;
 	int result;
 
-	if (store_removed_before(store, name))
+	if (!S_ISDIR(store_node_type(folder)))
+		return -ENOTDIR;
+	result = store_judge_birth(actor, folder, &judged);
+	return result < 0 ? result : node_make_nameless(store, folder, &judged, flags);
+}
+
+/* What is there to be removed, judged as if nothing were known of it but by the kernel. */
+static int check_removal(const struct store_actor *actor, const struct store_node *folder,
+                         const struct store_node *node, bool is_folder)
+{
+	struct stat above;
+	struct stat status;
+	int result = store_node_stat(folder, &above);
+
+	if (result == 0)
+		result = store_node_stat(node, &status);
+	if (result == 0)
+		result = judge_remove(actor, &above, &status);
+	if (result < 0)
+		return result;
+	if (is_folder != S_ISDIR(status.st_mode))
+		return is_folder ? -ENOTDIR : -EISDIR;
+	return 0;
+}
+
+int store_remove(struct store *store, const struct store_actor *actor, struct store_node *folder,
+                 const char *name, bool is_folder, uint64_t ino)
+{
+	struct store_node *node = store_lookup(store, folder, name);
+	int result;
+
+	if (store_has_removed(store))
 		return 0;
 	if (!node || (ino && store_node_ino(node) != ino))
 		return -ENOENT;
-	result = store_node_stat(node, &status);
-	if (result < 0)
-		return result;
-	/* The folder is root's, and who owns a sticky folder may remove from it. */
-	if (actor->uid != FOLDER_UID && !is_owner(actor, &status))
-		return -EPERM;
-	return store_unlink(store, name);
+	result = check_removal(actor, folder, node, is_folder);
+	return result < 0 ? result : store_unlink(store, folder, name);
 }

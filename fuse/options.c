@@ -9,6 +9,10 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
+#include <unistd.h>
+
+#include "base/size.h"
+#include "fuse/mount_options.h"
 
 enum { EXIT_USAGE = 2 };
 
@@ -22,6 +26,7 @@ enum long_only {
 	OPTION_WAIT,
 	OPTION_SIZE,
 	OPTION_USER_SIZE,
+	OPTION_INODES,
 	OPTION_USER_NAMES,
 	OPTION_USER_CONNECTIONS,
 	OPTION_REAP,
@@ -31,14 +36,17 @@ enum long_only {
 };
 
 static const char usage_text[] =
-	"usage: shmfs [OPTION]... MOUNTPOINT\n"
+	"usage: shmfs [OPTION]... [SOURCE] MOUNTPOINT\n"
 	"       shmfs [OPTION]... --no-mount\n"
+	"       mount -t fuse.shmfs [-o OPTION,...] shmfs MOUNTPOINT\n"
 	"Hold shared memory for programs that run under libshmemu.so, and mount it as a "
         "filesystem.\n"
 	"\n"
 	"      --no-mount          serve programs with the library only; needs no FUSE\n"
 	"  -f, --foreground        stay in the foreground\n"
-	"  -o OPTION[,OPTION...]   mount options, such as allow_other\n"
+	"  -o OPTION[,OPTION...]   mount options, such as allow_other; uid=, gid= and mode= of\n"
+	"                          the mount point; the options below, without their dashes;\n"
+	"                          nr_inodes= is --inodes=\n"
 	"      --passthrough=HOW   auto, require or off: let the kernel read, write and map the\n"
 	"                          memory without asking the daemon (root, Linux 6.9)\n"
 	"      --source=KIND       where memory comes from: auto, tmpfs, memfd, or tmpdir\n"
@@ -50,7 +58,10 @@ static const char usage_text[] =
 	"      --guard             keep what is in use from Python's resource tracker\n"
 	"      --harden=HOW        auto, require or off: give up rights and system calls that\n"
 	"                          serving does not take\n"
-	"      --size=BYTES        all that there may be, with k, m or g behind it; default: any\n"
+	"      --size=BYTES        all that there may be, with k, m, g or t behind it, or % of\n"
+	"                          memory; default: any. 'shmemu limit' changes it\n"
+	"      --inodes=N          files, folders and links that there may be; default: any\n"
+	"                          number\n"
 	"      --user-size=BYTES   that one user may have, but for root and one's own\n"
 	"      --user-names=N      names that one user may have, but for root and one's own;\n"
 	"                          0: any number. Default: half of what the daemon may have open\n"
@@ -71,6 +82,7 @@ static const struct option long_options[] = {
 	{"wait", no_argument, NULL, OPTION_WAIT},
 	{"size", required_argument, NULL, OPTION_SIZE},
 	{"user-size", required_argument, NULL, OPTION_USER_SIZE},
+	{"inodes", required_argument, NULL, OPTION_INODES},
 	{"user-names", required_argument, NULL, OPTION_USER_NAMES},
 	{"user-connections", required_argument, NULL, OPTION_USER_CONNECTIONS},
 	{"reap", required_argument, NULL, OPTION_REAP},
@@ -97,19 +109,20 @@ static unsigned parse_number(const char *option, const char *text)
 
 static uint64_t parse_size(const char *option, const char *text)
 {
-	static const char units[] = "kmg";
-	const char *unit;
 	uint64_t size;
-	char *end;
 
-	errno = 0;
-	size = strtoull(text, &end, 10);
-	unit = *end ? strchr(units, *end | 0x20) : NULL;
-	if (text[0] < '0' || text[0] > '9' || errno || (*end && (!unit || end[1])) ||
-	    size > UINT64_MAX >> 40)
-		errx(EXIT_USAGE, "%s takes a number of bytes, maybe with k, m or g, not '%s'",
-		     option, text);
-	return unit ? size << 10 * (unit - units + 1) : size;
+	if (size_parse(text, &size) < 0)
+		errx(EXIT_USAGE, "%s takes " SIZE_WORDS ", not '%s'", option, text);
+	return size;
+}
+
+static uint64_t parse_count(const char *option, const char *text)
+{
+	uint64_t count;
+
+	if (size_parse_count(text, &count) < 0)
+		errx(EXIT_USAGE, "%s takes a number, maybe with k, m or g, not '%s'", option, text);
+	return count;
 }
 
 static enum anon_kind parse_source(const char *text)
@@ -161,55 +174,182 @@ static void share_out(struct options *options)
 	options->connections_of_user = limit.rlim_max / 4;
 }
 
-static void apply(struct options *options, int option, bool *no_mount)
+/* What -o has said, in words, and what of it is for libfuse: both live as long as the options. */
+static char *listed;
+static char *for_libfuse;
+
+static void add_words(char **list, const char *words)
+{
+	if (mount_options_append(list, words) < 0)
+		errx(EXIT_FAILURE, "cannot read the command line: out of memory");
+}
+
+static void apply(struct options *options, int option, const char *value)
 {
 	switch (option) {
-	case OPTION_NO_MOUNT: *no_mount = true; break;
+	case OPTION_NO_MOUNT: options->no_mount = true; break;
 	case 'f': options->foreground = true; break;
-	case 'o': options->mount_options = optarg; break;
+	case 'o': add_words(&listed, value); break;
 	case OPTION_PASSTHROUGH:
-		options->passthrough = (enum fs_passthrough)parse_how("--passthrough", optarg);
+		options->passthrough = (enum fs_passthrough)parse_how("--passthrough", value);
 		break;
-	case OPTION_SOURCE: options->source = parse_source(optarg); break;
-	case OPTION_DIR: options->folder = optarg; break;
-	case OPTION_IDLE_EXIT: options->idle_seconds = parse_number("--idle-exit", optarg); break;
-	case OPTION_READY_FD: options->ready_fd = (int)parse_number("--ready-fd", optarg); break;
+	case OPTION_SOURCE: options->source = parse_source(value); break;
+	case OPTION_DIR: options->folder = value; break;
+	case OPTION_IDLE_EXIT: options->idle_seconds = parse_number("--idle-exit", value); break;
+	case OPTION_READY_FD: options->ready_fd = (int)parse_number("--ready-fd", value); break;
 	case OPTION_WAIT: options->wait = true; break;
-	case OPTION_SIZE: options->size = parse_size("--size", optarg); break;
-	case OPTION_USER_SIZE: options->size_of_user = parse_size("--user-size", optarg); break;
+	case OPTION_SIZE: options->size = parse_size("--size", value); break;
+	case OPTION_USER_SIZE: options->size_of_user = parse_size("--user-size", value); break;
+	case OPTION_INODES: options->inodes = parse_count("--inodes", value); break;
 	case OPTION_USER_NAMES:
-		options->names_of_user = parse_number("--user-names", optarg);
+		options->names_of_user = parse_number("--user-names", value);
 		break;
 	case OPTION_USER_CONNECTIONS:
-		options->connections_of_user = parse_number("--user-connections", optarg);
+		options->connections_of_user = parse_number("--user-connections", value);
 		break;
-	case OPTION_REAP: parse_reap(options, optarg); break;
-	case OPTION_HARDEN: options->harden = (enum harden)parse_how("--harden", optarg); break;
+	case OPTION_REAP: parse_reap(options, value); break;
+	case OPTION_HARDEN: options->harden = (enum harden)parse_how("--harden", value); break;
 	case OPTION_GUARD: options->guard = true; break;
-	case OPTION_WORKER: options->worker_fd = (int)parse_number("--worker", optarg); break;
+	case OPTION_WORKER: options->worker_fd = (int)parse_number("--worker", value); break;
 	case 'h': fputs(usage_text, stdout); exit(EXIT_SUCCESS);
 	case 'V': puts("shmfs " SHMEMU_VERSION); exit(EXIT_SUCCESS);
 	default: fputs("shmfs: try 'shmfs --help'\n", stderr); exit(EXIT_USAGE);
 	}
 }
 
-struct options options_parse(int argc, char **argv)
+static unsigned parse_id(const char *key, const char *value, int base, unsigned long max)
 {
-	struct options options = {.ready_fd = -1, .worker_fd = -1, .harden = HARDEN_DEFAULT};
-	bool no_mount = false;
+	unsigned long id;
+	char *end;
+
+	errno = 0;
+	id = value ? strtoul(value, &end, base) : 0;
+	if (!value || value[0] < '0' || value[0] > '9' || *end || errno || id > max)
+		errx(EXIT_USAGE, "-o %s= takes %s, not '%s'", key,
+		     base == 8 ? "the mode of a folder in octal" : "a number", value ? value : "");
+	return (unsigned)id;
+}
+
+/* Those of the root folder, named as tmpfs has them. */
+static bool take_root(struct options *options, const char *key, const char *value)
+{
+	if (strcmp(key, "uid") == 0)
+		options->root_uid = parse_id(key, value, 10, UINT_MAX - 1);
+	else if (strcmp(key, "gid") == 0)
+		options->root_gid = parse_id(key, value, 10, UINT_MAX - 1);
+	else if (strcmp(key, "mode") == 0)
+		options->root_mode = parse_id(key, value, 8, 07777);
+	else
+		return false;
+	return true;
+}
+
+static bool is_same_word(const char *key, const char *name)
+{
+	for (; *key && *name; key++, name++)
+		if ((*key == '_' ? '-' : *key) != *name)
+			return false;
+	return !*key && !*name;
+}
+
+static const struct option *find_long_option(const char *key)
+{
+	/* What may stand in /etc/fstab. */
+	static const int listable[] = {
+		OPTION_DIR, OPTION_PASSTHROUGH, OPTION_SOURCE, OPTION_REAP, OPTION_GUARD,
+		OPTION_HARDEN, OPTION_SIZE, OPTION_INODES, OPTION_USER_SIZE, OPTION_USER_NAMES,
+		OPTION_USER_CONNECTIONS, 0,
+	};
+
+	if (strcmp(key, "nr_inodes") == 0)
+		key = "inodes";
+	for (const struct option *option = long_options; option->name; option++)
+		for (size_t i = 0; listable[i]; i++)
+			if (option->val == listable[i] && is_same_word(key, option->name))
+				return option;
+	return NULL;
+}
+
+static bool take_listed(void *details, const char *key, const char *value)
+{
+	struct options *options = details;
+	const struct option *option = find_long_option(key);
+
+	if (strcmp(key, "remount") == 0)
+		errx(EXIT_USAGE, "-o remount is not possible: 'shmemu limit' changes limits while "
+		     "they are in force, all else takes another mount");
+	if (!option)
+		return take_root(options, key, value);
+	if ((option->has_arg == required_argument) != (value != NULL))
+		errx(EXIT_USAGE, "-o %s takes %s value", key, value ? "no" : "a");
+	apply(options, option->val, value);
+	return true;
+}
+
+/* mount(8) calls /sbin/mount.TYPE SOURCE MOUNTPOINT, and its own options after it: links to us. */
+static bool is_mount_helper(const char *program)
+{
+	const char *slash = strrchr(program, '/');
+
+	return strncmp(slash ? slash + 1 : program, "mount.", strlen("mount.")) == 0;
+}
+
+static void take_words(struct options *options, int argc, char **argv)
+{
+	bool is_helper = is_mount_helper(argv[0]);
 	int option;
 
+	/* mount(8) tells only what is not so by default, and libfuse's default is another. */
+	if (is_helper && geteuid() == 0)
+		add_words(&listed, "suid,dev");
+	while ((option = getopt_long(argc, argv, is_helper ? "fno:st:vN:h" : "fo:hV", long_options,
+	                             NULL)) != -1) {
+		/* "Fake": all but the mount. */
+		if (is_helper && option == 'f')
+			exit(EXIT_SUCCESS);
+		if (!is_helper || option == 'o' || option >= OPTION_DIR || option == 'h' ||
+		    option == '?')
+			apply(options, option, optarg);
+	}
+}
+
+/* MOUNTPOINT, or SOURCE MOUNTPOINT as mount.fuse3(8) calls us: what stands before it in
+ * /proc/mounts. */
+static void take_places(struct options *options, int count, char **places)
+{
+	if (count > 2)
+		errx(EXIT_USAGE, "one mount point, not %d; try 'shmfs --help'", count);
+	options->mountpoint = count ? places[count - 1] : NULL;
+	if (count == 2 && places[0][0] &&
+	    mount_options_add(&for_libfuse, "fsname", places[0]) < 0)
+		errx(EXIT_FAILURE, "cannot read the command line: out of memory");
+	if (listed && mount_options_split(listed, take_listed, options, &for_libfuse) < 0)
+		errx(EXIT_FAILURE, "cannot read the command line: out of memory");
+	options->mount_options = for_libfuse;
+}
+
+struct options options_parse(int argc, char **argv)
+{
+	struct options options = {
+		.ready_fd = -1,
+		.worker_fd = -1,
+		.harden = HARDEN_DEFAULT,
+		.root_uid = (uid_t)-1,
+		.root_gid = (gid_t)-1,
+		.root_mode = (mode_t)-1,
+	};
+
+	free(listed);
+	free(for_libfuse);
+	listed = for_libfuse = NULL;
 	share_out(&options);
-	while ((option = getopt_long(argc, argv, "fo:hV", long_options, NULL)) != -1)
-		apply(&options, option, &no_mount);
-	if (argc - optind > 1)
-		errx(EXIT_USAGE, "one mount point, not %d; try 'shmfs --help'", argc - optind);
-	options.mountpoint = argv[optind];
-	if (!options.mountpoint && !no_mount)
+	take_words(&options, argc, argv);
+	take_places(&options, argc - optind, argv + optind);
+	if (!options.mountpoint && !options.no_mount)
 		errx(EXIT_USAGE, "where to mount? Name a folder, or say --no-mount");
 	if (options.mountpoint && options.idle_seconds)
 		errx(EXIT_USAGE, "--idle-exit goes with --no-mount: what is mounted is in use");
-	if (options.mountpoint && no_mount)
+	if (options.mountpoint && options.no_mount)
 		errx(EXIT_USAGE, "--no-mount and a mount point, %s, exclude each other",
 		     options.mountpoint);
 	return options;

@@ -5,6 +5,7 @@
 
 #include <stdbool.h>
 #include <stdint.h>
+#include <sys/types.h>
 
 #include "fuse/anon.h"
 #include "fuse/fs.h"
@@ -14,9 +15,13 @@
 struct options {
 	const char *folder;     /* --dir; NULL: SHMEMU_DIR or the default */
 	const char *mountpoint; /* NULL: --no-mount */
-	const char *mount_options;
+	const char *mount_options; /* for libfuse; good until the next options_parse */
+	uid_t root_uid;         /* of the root folder; -1: as it is */
+	gid_t root_gid;
+	mode_t root_mode;       /* likewise */
 	enum anon_kind source;
 	enum fs_passthrough passthrough;
+	bool no_mount;
 	bool foreground;
 	bool wait;              /* for another daemon to leave the folder */
 	int ready_fd;           /* -1: none */
@@ -25,6 +30,7 @@ struct options {
 	uint64_t connections_of_user;
 	uint64_t size;          /* bytes; 0: as many as there are */
 	uint64_t size_of_user;  /* likewise, of each but root and our own */
+	uint64_t inodes;        /* that there may be; 0: any number */
 	enum reap_policy reap;
 	unsigned reap_seconds;  /* how long an orphan is left alone */
 	bool guard;

@@ -71,6 +71,14 @@ void *order_after(const struct order *order, uint64_t number)
 	return NULL;
 }
 
+void *order_before(const struct order *order, uint64_t number)
+{
+	for (size_t at = number ? place_after(order, number - 1) : order->count; at > 0; at--)
+		if (order->slots[at - 1].thing)
+			return order->slots[at - 1].thing;
+	return NULL;
+}
+
 void order_deinit(struct order *order)
 {
 	free(order->slots);

@@ -25,6 +25,9 @@ void order_remove(struct order *order, uint64_t number);
 /* The first thing whose number is greater, or NULL. */
 void *order_after(const struct order *order, uint64_t number);
 
+/* The last thing whose number is less (0: the last of all), or NULL. */
+void *order_before(const struct order *order, uint64_t number);
+
 void order_deinit(struct order *order);
 
 #endif

@@ -10,32 +10,19 @@
 #include "fuse/peer.h"
 
 #include <poll.h>
+#include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 
 #include "base/own.h"
-#include "fuse/proc.h"
 
 #ifndef SO_PEERPIDFD
 #define SO_PEERPIDFD 77
 #endif
 
-enum { STATUS_SIZE = 8192, GROUPS_MAX = 1024 };
-
-struct process {
-	char status[STATUS_SIZE]; /* /proc/PID/status */
-	bool certain;             /* it is the sender's beyond doubt */
-};
-
-/* The rest of the line that begins so, or NULL. */
-static const char *status_line(const char *status, const char *key)
-{
-	const char *line = strstr(status, key);
-
-	return line ? line + strlen(key) : NULL;
-}
+enum { GROUPS_MAX = 1024 };
 
 /* Real, effective, saved and file system id, in this order. */
 static bool line_has_effective(const char *line, unsigned long wanted)
@@ -64,7 +51,7 @@ static bool is_alive(int pidfd)
 	return poll(&process, 1, 0) == 0;
 }
 
-static bool process_read(const struct peer *peer, struct process *ret_process)
+static bool read_process(struct peer *peer)
 {
 	OWN_FD pidfd = -1;
 	int connected = -1;
@@ -75,13 +62,24 @@ static bool process_read(const struct peer *peer, struct process *ret_process)
 	if (is_connected_process(peer) &&
 	    getsockopt(peer->sock, SOL_SOCKET, SO_PEERPIDFD, &connected, &size) == 0)
 		pidfd = connected;
-	if (proc_read(peer->pid, "status", ret_process->status, STATUS_SIZE) < 0)
+	if (proc_read(peer->pid, "status", peer->status, sizeof peer->status) < 0)
 		return false;
-	uids = status_line(ret_process->status, "\nUid:\t");
-	gids = status_line(ret_process->status, "\nGid:\t");
-	ret_process->certain = pidfd >= 0 && is_alive(pidfd);
+	uids = proc_status_line(peer->status, "\nUid:\t");
+	gids = proc_status_line(peer->status, "\nGid:\t");
+	peer->is_certain = pidfd >= 0 && is_alive(pidfd);
 	return line_has_effective(uids, peer->actor.uid) &&
 	       line_has_effective(gids, peer->actor.gid);
+}
+
+/* A path may ask in each of its folders. */
+static struct peer *peer_of(const struct store_actor *actor)
+{
+	struct peer *peer = (struct peer *)(uintptr_t)actor->details;
+
+	if (!peer->is_read)
+		peer->is_known = read_process(peer);
+	peer->is_read = true;
+	return peer;
 }
 
 static bool connection_had_group(int sock, gid_t gid)
@@ -97,68 +95,36 @@ static bool connection_had_group(int sock, gid_t gid)
 	return false;
 }
 
-static bool process_has_group(const struct process *process, gid_t gid)
-{
-	const char *at = status_line(process->status, "\nGroups:\t");
-	char *end;
-
-	while (at && *at != '\n') {
-		unsigned long one = strtoul(at, &end, 10);
-
-		if (end == at)
-			return false;
-		if (one == gid)
-			return true;
-		at = end + strspn(end, " ");
-	}
-	return false;
-}
-
 static bool peer_in_group(const struct store_actor *actor, gid_t gid)
 {
-	const struct peer *peer = actor->details;
-	struct process process;
+	const struct peer *peer = peer_of(actor);
 
-	return process_read(peer, &process) && process_has_group(&process, gid) &&
-	       (process.certain || connection_had_group(peer->sock, gid));
-}
-
-/* A capability in another user namespace is none here. */
-static bool shares_user_namespace(pid_t pid)
-{
-	struct stat own;
-	struct stat other;
-
-	return stat("/proc/self/ns/user", &own) == 0 && proc_stat(pid, "ns/user", &other) == 0 &&
-	       own.st_dev == other.st_dev && own.st_ino == other.st_ino;
+	return peer->is_known && proc_has_group(peer->pid, peer->status, gid) &&
+	       (peer->is_certain || connection_had_group(peer->sock, gid));
 }
 
 static bool peer_has_capability(const struct store_actor *actor, int capability)
 {
-	const struct peer *peer = actor->details;
-	struct process process;
-	const char *effective;
+	const struct peer *peer;
 
 	/* A process may execute a program that has capabilities of its own: only uid 0 gains
 	 * nothing. */
-	if (actor->uid != 0 || !process_read(peer, &process))
+	if (actor->uid != 0)
 		return false;
-	effective = status_line(process.status, "\nCapEff:\t");
-	return effective && (strtoull(effective, NULL, 16) >> capability & 1) &&
-	       shares_user_namespace(peer->pid);
+	peer = peer_of(actor);
+	return peer->is_known && proc_has_capability(peer->pid, peer->status, capability);
 }
 
 void peer_init(struct peer *peer, const struct fdpass_sender *sender, int sock)
 {
-	*peer = (struct peer){
-		.actor = {
-			.uid = sender->uid,
-			.gid = sender->gid,
-			.details = peer,
-			.in_group = peer_in_group,
-			.has_capability = peer_has_capability,
-		},
-		.pid = sender->pid,
-		.sock = sock,
+	peer->actor = (struct store_actor){
+		.uid = sender->uid,
+		.gid = sender->gid,
+		.details = peer,
+		.in_group = peer_in_group,
+		.has_capability = peer_has_capability,
 	};
+	peer->pid = sender->pid;
+	peer->sock = sock;
+	peer->is_read = false;
 }

@@ -4,6 +4,8 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
 #include "base/own.h"
@@ -34,4 +36,54 @@ ssize_t proc_read(pid_t pid, const char *file, char *bytes, size_t size)
 		return -errno;
 	bytes[got] = '\0';
 	return got;
+}
+
+/* A capability in another user namespace is none here. */
+static bool shares_user_namespace(pid_t pid)
+{
+	struct stat own;
+	struct stat other;
+
+	return stat("/proc/self/ns/user", &own) == 0 && proc_stat(pid, "ns/user", &other) == 0 &&
+	       own.st_dev == other.st_dev && own.st_ino == other.st_ino;
+}
+
+const char *proc_status_line(const char *status, const char *key)
+{
+	const char *line = strstr(status, key);
+
+	return line ? line + strlen(key) : NULL;
+}
+
+static const char *read_status(pid_t pid, const char *status, char room[static PROC_STATUS_SIZE])
+{
+	if (!status && proc_read(pid, "status", room, PROC_STATUS_SIZE) < 0)
+		return "";
+	return status ? status : room;
+}
+
+bool proc_has_capability(pid_t pid, const char *status, int capability)
+{
+	char room[PROC_STATUS_SIZE];
+	const char *set = proc_status_line(read_status(pid, status, room), "\nCapEff:\t");
+
+	return set && (strtoull(set, NULL, 16) >> capability & 1) && shares_user_namespace(pid);
+}
+
+bool proc_has_group(pid_t pid, const char *status, gid_t gid)
+{
+	char room[PROC_STATUS_SIZE];
+	const char *at = proc_status_line(read_status(pid, status, room), "\nGroups:\t");
+	char *end;
+
+	while (at && *at != '\n') {
+		unsigned long one = strtoul(at, &end, 10);
+
+		if (end == at)
+			return false;
+		if (one == gid)
+			return true;
+		at = end + strspn(end, " ");
+	}
+	return false;
 }

@@ -3,6 +3,7 @@
 #ifndef SHMEMU_FUSE_PROC_H
 #define SHMEMU_FUSE_PROC_H
 
+#include <stdbool.h>
 #include <sys/stat.h>
 #include <sys/types.h>
 
@@ -12,5 +13,14 @@ ssize_t proc_read(pid_t pid, const char *file, char *bytes, size_t size);
 
 /* stat(2) of /proc/PID/FILE, through links. Returns 0 or -errno. */
 int proc_stat(pid_t pid, const char *file, struct stat *ret_status);
+
+/* What a process's "status" says, read before or (NULL) now. A capability is one in our user
+ * namespace, a group a supplementary one. A process that can't be asked has none. */
+enum { PROC_STATUS_SIZE = 8192 };
+bool proc_has_capability(pid_t pid, const char *status, int capability);
+bool proc_has_group(pid_t pid, const char *status, gid_t gid);
+
+/* The rest of the line of a status that begins so, or NULL. */
+const char *proc_status_line(const char *status, const char *key);
 
 #endif

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* Looks once in a while; since when a segment is an orphan is in the journal, as a kill of the
  * worker is not to make it younger. A semaphore or segment whose maker is gone but that somebody
- * has open is none. / */
+ * has open is none. */
 #include "fuse/reap.h"
 
 #include <errno.h>
@@ -30,7 +30,7 @@ static bool is_due(struct reaper *reaper, struct store_node *node, uint64_t now)
 {
 	uint64_t since = store_node_orphan_since(node);
 
-	if (holders_any(node) || holders_creator_lives(node)) {
+	if (!S_ISREG(store_node_type(node)) || holders_any(node) || holders_creator_lives(node)) {
 		store_node_set_orphan_since(node, 0);
 		return false;
 	}
@@ -53,7 +53,8 @@ static int reap(struct loop_source *source, uint32_t events)
 	while ((entry = store_entry_after(reaper->store, cookie))) {
 		cookie = store_entry_cookie(entry);
 		if (is_due(reaper, store_entry_node(entry), now))
-			store_unlink(reaper->store, store_entry_name(entry));
+			store_unlink(reaper->store, store_entry_folder(entry),
+			             store_entry_name(entry));
 	}
 	return 0;
 }

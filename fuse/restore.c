@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
 #include "base/name.h"
@@ -10,9 +11,10 @@
 #include "fuse/anon.h"
 #include "fuse/store_i.h"
 
-static int read_protected_regular(void)
+/* A number in /proc/sys/fs; 0 where there is none. */
+static int read_setting(const char *path)
 {
-	OWN_FD file = open("/proc/sys/fs/protected_regular", O_RDONLY | O_CLOEXEC);
+	OWN_FD file = open(path, O_RDONLY | O_CLOEXEC);
 	char text[8] = "";
 
 	if (file < 0 || read(file, text, sizeof text - 1) <= 0)
@@ -35,8 +37,9 @@ static int restore_inodes(struct restoring *restoring)
 
 		if (!inode->ino)
 			continue;
-		if (inode->kind != JOURNAL_REGULAR ||
-		    inode->ino >= store->journal.header->ino_next)
+		if (inode->kind < JOURNAL_REGULAR || inode->kind >= JOURNAL_KIND_COUNT ||
+		    inode->ino >= store->journal.header->ino_next ||
+		    (inode->ino == STORE_ROOT_INO && store_root(store)))
 			return -EBADMSG;
 		restoring->nodes[at] = node_new(store, inode->ino, at, -1);
 		if (!restoring->nodes[at])
@@ -47,11 +50,12 @@ static int restore_inodes(struct restoring *restoring)
 
 static bool entry_is_sound(const struct store *store, const struct journal_entry *entry)
 {
+	size_t length = strnlen(entry->name, sizeof entry->name);
+
 	return entry->cookie < store->journal.header->cookie_next &&
-	       entry->parent == STORE_ROOT_INO && entry->name_length < sizeof entry->name &&
-	       !entry->name[entry->name_length] &&
-	       name_is_valid(entry->name, entry->name_length) &&
-	       entry->inode_at < store->journal.inodes.count;
+	       length < sizeof entry->name && name_is_valid(entry->name, length) &&
+	       entry->inode_at < store->journal.inodes.count &&
+	       entry->parent_at < store->journal.inodes.count;
 }
 
 /* An entry's record and the order that it comes in. */
@@ -97,12 +101,20 @@ static int restore_entry(struct restoring *restoring, size_t at)
 {
 	struct store *store = restoring->store;
 	const struct journal_entry *entry = journal_entry_at(&store->journal, at);
+	struct store_node *folder;
 	struct store_node *node;
 
 	if (!entry_is_sound(store, entry))
 		return -EBADMSG;
+	folder = restoring->nodes[entry->parent_at];
 	node = restoring->nodes[entry->inode_at];
-	return node && node->ino == entry->ino ? entry_new(store, entry, at, node) : -EBADMSG;
+	if (!node || node->ino != entry->ino || !folder || folder->ino != entry->parent ||
+	    !folder->folder)
+		return -EBADMSG;
+	/* A folder has one name, and the root has none. */
+	if (node->folder && (node->links || node->ino == STORE_ROOT_INO))
+		return -EBADMSG;
+	return entry_new(store, entry, at, folder, node);
 }
 
 static int restore_entries(struct restoring *restoring)
@@ -122,6 +134,86 @@ static int restore_entries(struct restoring *restoring)
 	return result;
 }
 
+static bool is_marked(const struct store_node *node, enum folder_seen seen)
+{
+	return node && node->ino != STORE_ROOT_INO && node->folder->seen == seen;
+}
+
+/* Does a folder lead up to the root, or to one that was removed, and not to itself? Each is passed
+ * once, however deep the tree. */
+static bool leads_up(struct store_node *folder)
+{
+	struct store_node *at;
+
+	for (at = folder; is_marked(at, FOLDER_UNSEEN); at = at->folder->parent)
+		at->folder->seen = FOLDER_PASSED;
+	if (is_marked(at, FOLDER_PASSED))
+		return false;
+	for (at = folder; is_marked(at, FOLDER_PASSED); at = at->folder->parent)
+		at->folder->seen = FOLDER_SOUND;
+	return true;
+}
+
+/* In a journal of ours each folder leads up to the root, and one that was removed is empty. */
+static int check_tree(const struct store *store)
+{
+	struct store_node *node;
+	struct store_node *next;
+
+	HASH_ITER(hh, store->nodes, node, next)
+		if (node->folder &&
+		    (!leads_up(node) || (!node->links && !folder_is_empty(node))))
+			return -EBADMSG;
+	return 0;
+}
+
+static int make_root(struct store *store, struct store_node **ret_root)
+{
+	struct store_birth birth = {
+		.mode = S_IFDIR | S_ISVTX | 0777,
+		.uid = geteuid(),
+		.gid = getegid(),
+	};
+	int result = node_make(store, NULL, &birth, NULL, NULL, ret_root);
+
+	if (result == 0)
+		record_of(*ret_root)->nameless = 0;
+	return result;
+}
+
+/* The worker that was making it has been killed, and nobody has seen it. */
+static int forget_half_root(struct store *store, struct store_node *root)
+{
+	struct node_name name = node_name_of(record_of(root));
+
+	if (!folder_is_empty(root))
+		return -EBADMSG;
+	anon_forget_node(store->anon, name.text);
+	node_free(store, root);
+	return 0;
+}
+
+/* The root has no name: it is its own parent. Its record is the first: see journal_shrink. */
+static int restore_root(struct store *store)
+{
+	struct store_node *root = store_root(store);
+	int result = 0;
+
+	if (root && root->folder && record_of(root)->nameless) {
+		result = forget_half_root(store, root);
+		root = NULL;
+	}
+	if (result == 0 && !root)
+		result = make_root(store, &root);
+	if (result < 0)
+		return result;
+	if (!root->folder || root->links || root->record)
+		return -EBADMSG;
+	root->links = 1;
+	root->folder->parent = root;
+	return 0;
+}
+
 static int restore_tables(struct store *store)
 {
 	struct restoring restoring = {
@@ -133,7 +225,9 @@ static int restore_tables(struct store *store)
 	if (result == 0)
 		result = restore_entries(&restoring);
 	free(restoring.nodes);
-	return result;
+	if (result == 0)
+		result = restore_root(store);
+	return result == 0 ? check_tree(store) : result;
 }
 
 int store_new(struct store **ret_store, int journal, struct anon *anon, struct store_keep *keep)
@@ -147,7 +241,12 @@ int store_new(struct store **ret_store, int journal, struct anon *anon, struct s
 	}
 	store->anon = anon;
 	store->keep = keep;
-	store->protected_regular = read_protected_regular();
+	store->protected = (struct store_protected){
+		.regular = read_setting("/proc/sys/fs/protected_regular"),
+		.fifos = read_setting("/proc/sys/fs/protected_fifos"),
+		.links = read_setting("/proc/sys/fs/protected_symlinks"),
+		.hardlinks = read_setting("/proc/sys/fs/protected_hardlinks"),
+	};
 	result = journal_init(&store->journal, journal);
 	if (result == 0)
 		result = restore_tables(store);
@@ -157,6 +256,17 @@ int store_new(struct store **ret_store, int journal, struct anon *anon, struct s
 	}
 	*ret_store = store;
 	return 0;
+}
+
+/* A kill may have left a file one name too many of those that count its names. Not only in a turn:
+ * the reaper removes names in none. */
+static void mend_links(struct store *store)
+{
+	struct store_node *node = store_node_find(store,
+	                                          store->journal.header->turn.ino_linked);
+
+	if (node && !node_is_special(node) && node->links)
+		anon_unlink(store->anon, record_of(node)->creator_uid, node->ino, node->links);
 }
 
 /* The index goes; the journal stays as it is, for whoever else has it. */
@@ -178,11 +288,34 @@ struct store *store_free(struct store *store)
 	HASH_ITER(hh, store->nodes, node, next_node) {
 		HASH_DEL(store->nodes, node);
 		fd_close_at(&node->file);
+		if (node->folder)
+			order_deinit(&node->folder->order);
+		free(node->folder);
 		free(node);
 	}
 	journal_deinit(&store->journal);
 	free(store);
 	return NULL;
+}
+
+static void forget_object(const struct store_node *node)
+{
+	struct node_name name = node_name_of(record_of(node));
+
+	if (node_is_special(node))
+		anon_forget_node(node->store->anon, name.text);
+	else
+		anon_forget(node->store->anon, record_of(node)->creator_uid, node->ino);
+}
+
+/* With the names that only count. */
+static void forget_all_names(const struct store_node *node)
+{
+	uint32_t count = node_is_special(node) ? 0 : node->links;
+
+	while (count-- > 1)
+		anon_unlink(node->store->anon, record_of(node)->creator_uid, node->ino, count);
+	forget_object(node);
 }
 
 void store_discard(struct store *store)
@@ -191,7 +324,7 @@ void store_discard(struct store *store)
 	struct store_node *next;
 
 	HASH_ITER(hh, store->nodes, node, next)
-		anon_forget(store->anon, record_of(node)->creator_uid, node->ino);
+		forget_all_names(node);
 }
 
 int store_restore_file(struct store *store, uint64_t ino, int fd)
@@ -208,6 +341,21 @@ int store_restore_file(struct store *store, uint64_t ino, int fd)
 	return 0;
 }
 
+/* A name whose file nobody has put back. Whoever has it open has lost it as well. The request that
+ * may come again has not removed it. */
+static void remove_lost(struct store *store, struct store_entry *entry)
+{
+	struct journal_turn *turn = &store->journal.header->turn;
+	uint64_t removed = turn->cookie_removed;
+	uint64_t linked = turn->ino_linked;
+
+	record_of(entry->node)->opens = 0;
+	record_of(entry->node)->nameless = 0;
+	entry_remove(store, entry);
+	turn->cookie_removed = removed;
+	turn->ino_linked = linked;
+}
+
 void store_restore_end(struct store *store)
 {
 	struct store_entry *entry;
@@ -218,17 +366,17 @@ void store_restore_end(struct store *store)
 	/* Each by itself and not by name: a journal that is not ours may have one twice. */
 	while ((entry = order_after(&store->order, cookie))) {
 		cookie = entry->cookie;
-		if (entry->node->pinned && entry->node->file < 0 &&
-		    entry_remove(store, entry) < 0)
-			break;
+		if (entry->node->pinned && entry->node->file < 0)
+			remove_lost(store, entry);
 	}
 	HASH_ITER(hh, store->nodes, node, next_node) {
 		if (node->links)
 			continue;
-		anon_forget(store->anon, record_of(node)->creator_uid, node->ino);
+		forget_object(node);
 		if (!record_of(node)->opens || !node->pinned || node->file < 0)
 			node_free(store, node);
 	}
+	mend_links(store);
 	/* The last one's file may be there without a record. */
 	if (!store_node_find(store, store->journal.header->ino_next - 1))
 		anon_forget_anywhere(store->anon, store->journal.header->ino_next - 1);

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* Two tables of the journal are the truth for names and inodes, and the anonymous files for all
  * that fstat tells. What is here besides is an index over them that a new worker builds again:
- * nodes by inode number, entries by name and in the order of their cookies.
+ * nodes by inode number, entries by folder and name and in the order of their cookies, of all
+ * and of each folder.
  *
  * A node counts its names (links) and its opens at the FUSE door. It goes, and its file with it,
  * when both are none. The socket door holds nothing: what it hands out is the kernel's to keep
@@ -26,38 +27,115 @@
 
 enum { ROOM_WORTH_GIVING_BACK = 1024 };
 
-int entry_new(struct store *store, const struct journal_entry *from, size_t record,
-              struct store_node *node)
+static size_t make_key(const struct store_node *folder, const char *name, struct entry_key *ret_key)
 {
-	struct store_entry *entry = calloc(1, sizeof *entry + from->name_length + 1);
+	size_t length = strnlen(name, sizeof ret_key->name);
+
+	ret_key->folder = folder->ino;
+	memcpy(ret_key->name, name, length);
+	return offsetof(struct entry_key, name) + length;
+}
+
+static bool entry_index(struct store *store, struct store_entry *entry, size_t length)
+{
+	HASH_ADD_KEYPTR(hh, store->entries, &entry->folder_ino,
+	                offsetof(struct entry_key, name) + length, entry);
+	/* With HASH_NONFATAL_OOM an element that could not be added has no table. */
+	if (!entry->hh.tbl)
+		return false;
+	if (order_add(&store->order, entry->cookie, entry) == 0) {
+		if (order_add(&entry->folder->folder->order, entry->cookie, entry) == 0)
+			return true;
+		order_remove(&store->order, entry->cookie);
+	}
+	HASH_DEL(store->entries, entry);
+	return false;
+}
+
+int entry_new(struct store *store, const struct journal_entry *from, size_t record,
+              struct store_node *folder, struct store_node *node)
+{
+	size_t length = strlen(from->name);
+	struct store_entry *entry = calloc(1, sizeof *entry + length + 1);
 
 	if (!entry)
 		return -ENOMEM;
 	entry->node = node;
+	entry->folder = folder;
+	entry->folder_ino = folder->ino;
 	entry->cookie = from->cookie;
 	entry->record = record;
-	memcpy(entry->name, from->name, from->name_length);
-	HASH_ADD_KEYPTR(hh, store->entries, entry->name, from->name_length, entry);
-	/* With HASH_NONFATAL_OOM an element that could not be added has no table. */
-	if (entry->hh.tbl && order_add(&store->order, entry->cookie, entry) < 0) {
-		HASH_DEL(store->entries, entry);
-		entry->hh.tbl = NULL;
-	}
-	if (!entry->hh.tbl) {
+	memcpy(entry->name, from->name, length);
+	if (!entry_index(store, entry, length)) {
 		free(entry);
 		return -ENOMEM;
 	}
 	node->links++;
+	if (node->folder) {
+		node->folder->parent = folder;
+		node->folder->entry = entry;
+		folder->folder->folders++;
+	}
 	shares_add(&store->names, record_of(node)->creator_uid);
 	return 0;
 }
 
-struct store_entry *entry_find(const struct store *store, const char *name)
+void entry_forget(struct store *store, struct store_entry *entry)
+{
+	struct store_node *node = entry->node;
+	struct store_node *folder = entry->folder;
+
+	shares_remove(&store->names, record_of(node)->creator_uid);
+	order_remove(&store->order, entry->cookie);
+	order_remove(&folder->folder->order, entry->cookie);
+	HASH_DEL(store->entries, entry);
+	free(entry);
+	node->links--;
+	if (node->folder) {
+		node->folder->parent = NULL;
+		node->folder->entry = NULL;
+		folder->folder->folders--;
+	}
+}
+
+struct store_entry *entry_find(const struct store *store, const struct store_node *folder,
+                               const char *name)
 {
 	struct store_entry *entry;
+	struct entry_key key;
+	size_t size = make_key(folder, name, &key);
 
-	HASH_FIND(hh, store->entries, name, strlen(name), entry);
+	HASH_FIND(hh, store->entries, &key, size, entry);
 	return entry;
+}
+
+struct journal_entry entry_record(const struct store_node *folder, const char *name,
+                                  const struct store_node *node, uint64_t cookie)
+{
+	struct journal_entry record = {
+		.cookie = cookie,
+		.parent = folder->ino,
+		.ino = node->ino,
+		.inode_at = (uint32_t)node->record,
+		.parent_at = (uint32_t)folder->record,
+	};
+
+	memcpy(record.name, name, strlen(name));
+	return record;
+}
+
+int name_check(const char *name)
+{
+	size_t length = strlen(name);
+
+	if (name_is_valid(name, length))
+		return 0;
+	return length > NAME_LENGTH_MAX ? -ENAMETOOLONG : -EINVAL;
+}
+
+bool folder_is_empty(const struct store_node *node)
+{
+	return node->folder->order.count == node->folder->order.removed;
 }
 
 bool store_turn_begin(struct store *store, uint64_t asker, uint64_t serial)
@@ -105,19 +183,40 @@ struct journal *store_journal(struct store *store)
 	return &store->journal;
 }
 
+/* Whose first file is still to come has a share only then; but that is all that there will be. */
+static uint64_t share_to_come(const struct store *store, uid_t uid)
+{
+	uint64_t share = store->journal.header->limits.user_size;
+
+	if (!share || !anon_has_users(store->anon) || uid == 0 || uid == geteuid() ||
+	    anon_has_share(store->anon, uid))
+		return UINT64_MAX;
+	return share;
+}
+
 int store_room(const struct store *store, uid_t uid, uint64_t *ret_total, uint64_t *ret_available)
 {
 	uint64_t total = UINT64_MAX;
 	uint64_t available = UINT64_MAX;
+	uint64_t share = share_to_come(store, uid);
 	struct memory memory;
 	int result = memory_read(&memory);
 
 	if (result < 0)
 		return result;
 	anon_room(store->anon, uid, &total, &available);
+	total = total < share ? total : share;
+	available = available < share ? available : share;
 	*ret_total = total < memory.total ? total : memory.total;
 	*ret_available = available < memory.available ? available : memory.available;
 	return 0;
+}
+
+void store_limited_devices(const struct store *store, uid_t uid, uint64_t *ret_all,
+                           uint64_t *ret_share)
+{
+	*ret_all = store->anon->size ? anon_device(store->anon, 0) : 0;
+	*ret_share = anon_has_share(store->anon, uid) ? anon_device(store->anon, uid) : 0;
 }
 
 uint64_t store_names(const struct store *store)
@@ -125,108 +224,52 @@ uint64_t store_names(const struct store *store)
 	return HASH_COUNT(store->entries);
 }
 
+void store_limit_inodes(struct store *store, uint64_t inodes)
+{
+	store->inodes_max = inodes;
+}
+
+uint64_t store_inodes_limit(const struct store *store)
+{
+	return store->inodes_max;
+}
+
+/* Without the root. */
 uint64_t store_inodes(const struct store *store)
 {
-	return HASH_COUNT(store->nodes);
+	return HASH_COUNT(store->nodes) - 1;
 }
 
-int store_protected_regular(const struct store *store)
+struct store_node *store_lookup(struct store *store, const struct store_node *folder,
+                                const char *name)
 {
-	return store->protected_regular;
-}
-
-struct store_node *store_lookup(struct store *store, const char *name)
-{
-	struct store_entry *entry = entry_find(store, name);
+	struct store_entry *entry = entry_find(store, folder, name);
 
 	return entry ? entry->node : NULL;
 }
 
-/* A file with its first bytes, still the daemon's own. */
-static int make_file(struct store *store, uint64_t ino, const struct store_birth *birth)
-{
-	OWN_FD file = anon_create(store->anon, birth->uid, ino);
-	ssize_t written;
-
-	if (file < 0)
-		return file;
-	if (birth->initial_length) {
-		written = pwrite(file, birth->initial, birth->initial_length, 0);
-		if (written != (ssize_t)birth->initial_length) {
-			int error = written < 0 ? errno : ENOSPC;
-
-			anon_forget(store->anon, birth->uid, ino);
-			return -error;
-		}
-	}
-	return fd_steal(&file);
-}
-
-/* chown first: it clears the set-id bits. */
-static int give_away(int file, const struct store_birth *birth)
-{
-	/* A user's own daemon may lack a group that the user has taken on since. */
-	if (fchown(file, birth->uid, birth->gid) < 0 &&
-	    (errno != EPERM || fchown(file, birth->uid, (gid_t)-1) < 0))
-		return -errno;
-	return fchmod(file, birth->mode) < 0 ? -errno : 0;
-}
-
-static int index_node(struct store *store, const struct journal_inode *record, int file,
-                      struct store_node **ret_node)
-{
-	int64_t at = journal_add_inode(&store->journal, record);
-
-	if (at < 0)
-		return (int)at;
-	*ret_node = node_new(store, record->ino, (size_t)at, file);
-	if (*ret_node)
-		return 0;
-	journal_drop_inode(&store->journal, (size_t)at);
-	return -ENOMEM;
-}
-
-static int add_node(struct store *store, uint64_t ino, const struct store_birth *birth, int file,
-                    struct store_node **ret_node)
-{
-	struct journal_inode record = {
-		.ino = ino,
-		.kind = JOURNAL_REGULAR,
-		.creator_pid = birth->creator.pid,
-		.creator_uid = birth->uid,
-		.creator_start = birth->creator.start,
-	};
-	bool kept = store->keep && !store->anon->by_name;
-	int result = kept ? store->keep->put(store->keep, ino, file) : 0;
-
-	if (result < 0)
-		return result;
-	memcpy(record.creator_command, birth->creator.command, sizeof record.creator_command);
-	result = index_node(store, &record, file, ret_node);
-	if (result < 0 && kept)
-		store->keep->drop(store->keep, ino);
-	return result;
-}
-
 /* The name that the request under way has made before a kill, or NULL. */
-static const struct store_entry *entry_made_before(const struct store *store, const char *name)
+static const struct store_entry *entry_made_before(const struct store *store,
+                                                   const struct store_node *folder,
+                                                   const char *name)
 {
-	const struct store_entry *entry = store->again ? entry_find(store, name) : NULL;
+	const struct store_entry *entry = store->again ? entry_find(store, folder, name) : NULL;
 
 	return entry && entry->cookie >= store->journal.header->turn.cookie_floor ? entry : NULL;
 }
 
-struct store_node *store_made_before(const struct store *store, const char *name)
+struct store_node *store_made_before(const struct store *store, const struct store_node *folder,
+                                     const char *name)
 {
-	const struct store_entry *entry = entry_made_before(store, name);
+	const struct store_entry *entry = entry_made_before(store, folder, name);
 
 	return entry ? entry->node : NULL;
 }
 
-bool store_removed_before(const struct store *store, const char *name)
+bool store_has_removed(const struct store *store)
 {
 	uint64_t removed = store->again ? store->journal.header->turn.cookie_removed : 0;
-	const struct store_entry *entry = entry_find(store, name);
+	const struct store_entry *entry = removed ? store_entry_after(store, removed - 1) : NULL;
 
 	return removed && (!entry || entry->cookie != removed);
 }
@@ -250,98 +293,180 @@ int store_reopen_made(struct store *store, struct store_node *node, int flags)
 	return -EACCES;
 }
 
-int store_link(struct store *store, struct store_node *node, const char *name)
+/* A name for what may have one: with all that depends on it, but no judgement of what it is. */
+static int add_name(struct store *store, struct store_node *node, struct store_node *folder,
+                    const char *name)
 {
-	size_t length = strlen(name);
-	struct journal_entry record = {.parent = STORE_ROOT_INO, .ino = node->ino,
-	                               .inode_at = (uint32_t)node->record};
+	struct journal_entry record;
 	int64_t at;
+	int result;
 
-	if (!name_is_valid(name, length))
-		return length > NAME_LENGTH_MAX ? -ENAMETOOLONG : -EINVAL;
-	if (store_made_before(store, name) == node)
-		return 0;
-	if (entry_find(store, name))
-		return -EEXIST;
 	if (!shares_allow(&store->names, record_of(node)->creator_uid))
 		return -ENOSPC;
-	record.cookie = journal_next_cookie(&store->journal);
-	record.name_length = (uint32_t)length;
-	memcpy(record.name, name, length);
+	record = entry_record(folder, name, node, journal_next_cookie(&store->journal));
 	at = journal_add_entry(&store->journal, &record);
 	if (at < 0)
 		return (int)at;
-	if (entry_new(store, &record, (size_t)at, node) == 0)
-		return 0;
-	journal_drop_entry(&store->journal, (size_t)at);
-	return -ENOMEM;
-}
-
-/* Everything is in place before the name appears, and the name is the last thing that can fail. */
-static int make_named(struct store *store, const char *name, const struct store_birth *birth,
-                      uint64_t ino, int file, struct store_node **ret_node)
-{
-	struct store_node *node = NULL;
-	int result = give_away(file, birth);
-
-	if (result == 0)
-		result = add_node(store, ino, birth, file, &node);
-	if (result < 0) {
-		close(file);
-		return result;
-	}
-	result = store_link(store, node, name);
+	result = entry_new(store, &record, (size_t)at, folder, node);
 	if (result < 0)
-		node_free(store, node);
+		journal_drop_entry(&store->journal, (size_t)at);
 	else
-		*ret_node = node;
+		folder_changed(folder);
 	return result;
 }
 
-static int create(struct store *store, const char *name, const struct store_birth *birth,
-                  struct store_node **ret_node, const int *flags)
+/* May there be this name? */
+static int check_name(const struct store *store, const struct store_node *folder, const char *name)
 {
-	OWN_FD opened = -1;
-	uint64_t ino;
-	int file;
-	int result = 0;
+	int result = name_check(name);
 
-	if (entry_find(store, name))
-		return -EEXIST;
-	if (!shares_allow(&store->names, birth->uid))
-		return -ENOSPC;
-	ino = journal_next_ino(&store->journal);
-	file = make_file(store, ino, birth);
-	if (file < 0)
-		return file;
-	if (flags) {
-		opened = anon_reopen(store->anon, birth->uid, ino, file, *flags);
-		result = opened < 0 ? opened : 0;
-	}
 	if (result < 0)
-		close(file);
-	else
-		result = make_named(store, name, birth, ino, file, ret_node);
-	if (result < 0)
-		anon_forget(store->anon, birth->uid, ino);
-	return result < 0 || !flags ? result : fd_steal(&opened);
+		return result;
+	if (!folder->links)
+		return -ENOENT;
+	return entry_find(store, folder, name) ? -EEXIST : 0;
 }
 
-int store_create(struct store *store, const char *name, const struct store_birth *birth,
-                 struct store_node **ret_node)
+/* What never had a name gets its first, if nobody else took it away. */
+static bool may_be_named(const struct store_node *node)
 {
-	struct store_node *made = store_made_before(store, name);
+	return node->links || record_of(node)->nameless;
+}
+
+/* The file has a name more than those that lead to it: it would outlive the last of them. */
+static void take_back_link(struct store *store, const struct store_node *node)
+{
+	if (!node_is_special(node) && node->links)
+		anon_unlink(store->anon, record_of(node)->creator_uid, node->ino, node->links);
+}
+
+int store_link(struct store *store, struct store_node *node, struct store_node *folder,
+               const char *name)
+{
+	int result;
+
+	if (node->folder)
+		return -EPERM;
+	if (store_made_before(store, folder, name) == node) {
+		record_of(node)->nameless = 0;
+		folder_changed(folder);
+		node_touch(node);
+		return 0;
+	}
+	result = check_name(store, folder, name);
+	if (result < 0)
+		return result;
+	if (!may_be_named(node))
+		return -ENOENT;
+	store->journal.header->turn.ino_linked = node->ino;
+	if (!node_is_special(node) && node->links)
+		anon_link(store->anon, record_of(node)->creator_uid, node->ino, node->links);
+	result = add_name(store, node, folder, name);
+	if (result < 0) {
+		take_back_link(store, node);
+		return result;
+	}
+	record_of(node)->nameless = 0;
+	node_touch(node);
+	return 0;
+}
+
+int store_identify(struct store *store, int file, struct store_node **ret_node)
+{
+	struct stat status;
+	struct stat own;
+	uint64_t ino;
+	int result = anon_identify(store->anon, file, &status, &ino);
+
+	if (result < 0)
+		return result;
+	*ret_node = store_node_find(store, ino);
+	if (*ret_node && (store_node_stat_file(*ret_node, &own) < 0 ||
+	                  own.st_dev != status.st_dev || own.st_ino != status.st_ino))
+		*ret_node = NULL;
+	return 0;
+}
+
+int store_adopt(struct store *store, int file, const struct store_creator *creator,
+                struct store_node *folder, const char *name)
+{
+	struct store_node *node;
+	int result = check_name(store, folder, name);
+
+	if (result == 0)
+		result = node_adopt(store, file, creator, &node);
+	if (result < 0)
+		return result;
+	result = add_name(store, node, folder, name);
+	if (result < 0)
+		node_lost_name(store, node);
+	return result;
+}
+
+static int create(struct store *store, struct store_node *folder, const char *name,
+                  const struct store_birth *birth, struct store_node **ret_node, const int *flags)
+{
+	OWN_FD opened = -1;
+	struct store_node *node;
+	int result = check_name(store, folder, name);
+
+	if (result < 0)
+		return result;
+	if (!shares_allow(&store->names, birth->uid))
+		return -ENOSPC;
+	result = node_make(store, folder, birth, flags, &opened, &node);
+	if (result < 0)
+		return result;
+	/* Everything is in place before the name appears, and the name is the last thing that can
+	 * fail. */
+	result = add_name(store, node, folder, name);
+	if (result < 0) {
+		node_lost_name(store, node);
+		return result;
+	}
+	*ret_node = node;
+	return flags ? fd_steal(&opened) : 0;
+}
+
+int store_create(struct store *store, struct store_node *folder, const char *name,
+                 const struct store_birth *birth, struct store_node **ret_node)
+{
+	struct store_node *made = store_made_before(store, folder, name);
 
 	if (!made)
-		return create(store, name, birth, ret_node, NULL);
+		return create(store, folder, name, birth, ret_node, NULL);
+	folder_changed(folder);
 	*ret_node = made;
 	return 0;
 }
 
-int store_create_open(struct store *store, const char *name, const struct store_birth *birth,
-                      int flags, struct store_node **ret_node)
+int store_create_open(struct store *store, struct store_node *folder, const char *name,
+                      const struct store_birth *birth, int flags, struct store_node **ret_node)
 {
-	return create(store, name, birth, ret_node, &flags);
+	return create(store, folder, name, birth, ret_node, &flags);
+}
+
+int store_create_nameless(struct store *store, const struct store_node *folder,
+                          const struct store_birth *birth, struct store_node **ret_node)
+{
+	const struct journal_turn *turn = &store->journal.header->turn;
+	struct store_node *node = store->again ? store_node_find(store, turn->ino_opened) : NULL;
+	int result = 0;
+
+	if (!node)
+		result = node_make(store, folder, birth, NULL, NULL, &node);
+	if (result < 0)
+		return result;
+	record_of(node)->nameless = 1;
+	result = node_keep_nameless(node);
+	if (result < 0) {
+		node_lost_name(store, node);
+		return result;
+	}
+	store_node_open(store, node);
+	anon_forget(store->anon, record_of(node)->creator_uid, node->ino);
+	*ret_node = node;
+	return 0;
 }
 
 /* The last one has gone of what were many. */
@@ -349,48 +474,91 @@ static void give_back(struct store *store)
 {
 	journal_shrink(&store->journal);
 	order_deinit(&store->order);
+	order_deinit(&store_root(store)->folder->order);
 	malloc_trim(0);
+}
+
+void node_lost_name(struct store *store, struct store_node *node)
+{
+	struct node_name name = node_name_of(record_of(node));
+
+	if (!node->links && node_is_special(node))
+		anon_forget_node(store->anon, name.text);
+	else if (!node->links)
+		anon_forget(store->anon, record_of(node)->creator_uid, node->ino);
+	else if (!node_is_special(node))
+		anon_unlink(store->anon, record_of(node)->creator_uid, node->ino, node->links);
+	if (!node->links && !record_of(node)->opens)
+		node_free(store, node);
+	else
+		node_touch(node);
+	if (!store_inodes(store) && store->order.room > ROOM_WORTH_GIVING_BACK)
+		give_back(store);
+}
+
+int node_keep_nameless(struct store_node *node)
+{
+	return node->links <= 1 && (record_of(node)->opens || record_of(node)->nameless) ?
+		node_pin(node) : 0;
+}
+
+int node_prepare_to_go(struct store_node *node)
+{
+	struct node_name name;
+	int result = 0;
+
+	if (node->folder) {
+		name = node_name_of(record_of(node));
+		result = anon_clear_node(node->store->anon, name.text);
+	}
+	return result < 0 ? result : node_keep_nameless(node);
 }
 
 int entry_remove(struct store *store, struct store_entry *entry)
 {
 	struct store_node *node = entry->node;
-	int result;
+	struct store_node *folder = entry->folder;
+	int result = node_prepare_to_go(node);
 
-	/* Whoever has it open through the mount must find it when it has no name. */
-	if (node->links == 1 && record_of(node)->opens) {
-		result = node_pin(node);
-		if (result < 0)
-			return result;
-	}
+	if (result < 0)
+		return result;
+	store->journal.header->turn.ino_linked = node->ino;
 	store->journal.header->turn.cookie_removed = entry->cookie;
-	shares_remove(&store->names, record_of(node)->creator_uid);
 	journal_drop_entry(&store->journal, entry->record);
-	order_remove(&store->order, entry->cookie);
-	HASH_DEL(store->entries, entry);
-	free(entry);
-	node->links--;
-	if (!node->links)
-		anon_forget(store->anon, record_of(node)->creator_uid, node->ino);
-	if (!node->links && !record_of(node)->opens)
-		node_free(store, node);
-	if (!store->nodes && store->order.room > ROOM_WORTH_GIVING_BACK)
-		give_back(store);
+	entry_forget(store, entry);
+	node_lost_name(store, node);
+	folder_changed(folder);
 	return 0;
 }
 
-int store_unlink(struct store *store, const char *name)
+int store_unlink(struct store *store, struct store_node *folder, const char *name)
 {
-	struct store_entry *entry = entry_find(store, name);
+	struct store_entry *entry = entry_find(store, folder, name);
 
-	if (entry)
-		return entry_remove(store, entry);
-	return store_removed_before(store, name) ? 0 : -ENOENT;
+	if (!entry && store_has_removed(store)) {
+		folder_changed(folder);
+		return 0;
+	}
+	if (!entry)
+		return -ENOENT;
+	if (entry->node->folder && !folder_is_empty(entry->node))
+		return -ENOTEMPTY;
+	return entry_remove(store, entry);
 }
 
 const struct store_entry *store_entry_after(const struct store *store, uint64_t cookie)
 {
 	return order_after(&store->order, cookie);
+}
+
+const struct store_entry *store_entry_after_in(const struct store_node *folder, uint64_t cookie)
+{
+	return order_after(&folder->folder->order, cookie);
+}
+
+const struct store_entry *store_entry_before_in(const struct store_node *folder, uint64_t cookie)
+{
+	return order_before(&folder->folder->order, cookie);
 }
 
 const char *store_entry_name(const struct store_entry *entry)
@@ -406,4 +574,9 @@ uint64_t store_entry_cookie(const struct store_entry *entry)
 struct store_node *store_entry_node(const struct store_entry *entry)
 {
 	return entry->node;
+}
+
+struct store_node *store_entry_folder(const struct store_entry *entry)
+{
+	return entry->folder;
 }

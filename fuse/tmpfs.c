@@ -2,26 +2,42 @@
 #include "fuse/tmpfs.h"
 
 #include <errno.h>
+#include <sched.h>
 #include <stdio.h>
 #include <sys/mount.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include "base/own.h"
+
+enum { SMALLEST_SIZE = 4096 };
+
+static const uint64_t any_size = UINT64_C(1) << 60;
+/* Any number, but counted. */
+#define ANY_INODES "1099511627776"
 
 static int configure(int context, const char *key, const char *value)
 {
 	return fsconfig(context, FSCONFIG_SET_STRING, key, value, 0) < 0 ? -errno : 0;
 }
 
-int tmpfs_mount(uint64_t size)
+static int configure_size(int context, uint64_t size)
+{
+	char text[32];
+
+	snprintf(text, sizeof text, "%llu", (unsigned long long)(size ? size : any_size));
+	return configure(context, "size", text);
+}
+
+static int mount_with(uint64_t size, const char *inodes)
 {
 	OWN_FD context = fsopen("tmpfs", FSOPEN_CLOEXEC);
-	char text[32];
 	int mount;
 
 	if (context < 0)
 		return -errno;
-	snprintf(text, sizeof text, "%llu", (unsigned long long)size);
-	if (configure(context, "size", text) < 0 || configure(context, "nr_inodes", "0") < 0 ||
+	if (configure_size(context, size) < 0 ||
+	    (inodes && configure(context, "nr_inodes", inodes) < 0) ||
 	    configure(context, "mode", "0700") < 0)
 		return -EOPNOTSUPP;
 	/* A kernel without huge pages for tmpfs refuses this one: then without. */
@@ -30,4 +46,60 @@ int tmpfs_mount(uint64_t size)
 		return -errno;
 	mount = fsmount(context, FSMOUNT_CLOEXEC, MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV);
 	return mount < 0 ? -errno : mount;
+}
+
+int tmpfs_mount(uint64_t size)
+{
+	return mount_with(size, ANY_INODES);
+}
+
+int tmpfs_mount_roomless(void)
+{
+	return mount_with(SMALLEST_SIZE, NULL);
+}
+
+static int reconfigure(int mount, uint64_t size)
+{
+	OWN_FD context = fspick(mount, "", FSPICK_EMPTY_PATH | FSPICK_CLOEXEC);
+	int result = context < 0 ? -errno : configure_size(context, size);
+
+	if (result == 0 && fsconfig(context, FSCONFIG_CMD_RECONFIGURE, NULL, NULL, 0) < 0)
+		result = -errno;
+	/* The one thing that it can have against a size. */
+	return result == -EINVAL ? -EBUSY : result;
+}
+
+/* In a child: whoever made a user namespace may enter it, but not leave it again. A mount namespace
+ * that belongs to it has to be there too. */
+static int enter(int namespace)
+{
+	return setns(namespace, CLONE_NEWUSER) < 0 || unshare(CLONE_NEWNS) < 0 ? -errno : 0;
+}
+
+static int reconfigure_in(int mount, int namespace, uint64_t size)
+{
+	pid_t child = fork();
+	int status = 0;
+	int result;
+
+	if (child < 0)
+		return -errno;
+	if (child == 0) {
+		result = enter(namespace);
+		_exit(-(result < 0 ? result : reconfigure(mount, size)));
+	}
+	while (waitpid(child, &status, 0) < 0)
+		if (errno != EINTR)
+			return -errno;
+	return WIFEXITED(status) ? -WEXITSTATUS(status) : -EIO;
+}
+
+int tmpfs_resize(int mount, int namespace, uint64_t size)
+{
+	return namespace < 0 ? reconfigure(mount, size) : reconfigure_in(mount, namespace, size);
+}
+
+bool tmpfs_is_limited(const struct statvfs *status)
+{
+	return status->f_blocks && status->f_blocks < any_size / status->f_frsize;
 }

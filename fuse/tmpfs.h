@@ -1,12 +1,27 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* A tmpfs that is mounted nowhere. */
+/* A tmpfs of our own that is mounted nowhere. */
 #ifndef SHMEMU_FUSE_TMPFS_H
 #define SHMEMU_FUSE_TMPFS_H
 
+#include <stdbool.h>
 #include <stdint.h>
+#include <sys/statvfs.h>
 
-/* Makes one with room for `size` bytes (0: any). Returns its root folder, owned by the caller, or
- * -errno: -EPERM without CAP_SYS_ADMIN. */
+/* Makes one with room for `size` bytes (0: any), and with huge pages where the kernel has them.
+ * Returns a descriptor of its folder, owned by the caller, or -errno: -EPERM without
+ * CAP_SYS_ADMIN in this user namespace. */
 int tmpfs_mount(uint64_t size);
+
+/* The same for what needs no room. As many things as the kernel thinks fit can be made there. */
+int tmpfs_mount_roomless(void);
+
+/* Gives it another size (0: any). `mount` is what tmpfs_mount returned, `namespace` a descriptor
+ * of the user namespace that it was made in, or -1: in this one. Returns 0 or -errno: -EBUSY when
+ * more is in use, -EPERM without CAP_SYS_ADMIN there. */
+int tmpfs_resize(int mount, int namespace, uint64_t size);
+
+/* Whether it was made with a size. The kernel gives none to a tmpfs that had none, so that any is a
+ * size as well, a huge one. */
+bool tmpfs_is_limited(const struct statvfs *status);
 
 #endif

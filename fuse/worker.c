@@ -6,6 +6,8 @@
 #include <err.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
+#include <poll.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
@@ -16,18 +18,21 @@
 #include "base/own.h"
 #include "fuse/anon.h"
 #include "fuse/background.h"
+#include "fuse/complaint.h"
 #include "fuse/disposal.h"
 #include "fuse/door.h"
 #include "fuse/fs.h"
 #include "fuse/harden.h"
 #include "fuse/journal.h"
 #include "fuse/keep.h"
+#include "fuse/limit.h"
 #include "fuse/loop.h"
 #include "fuse/mount.h"
 #include "fuse/options.h"
 #include "fuse/reap.h"
 #include "fuse/seat.h"
 #include "fuse/store.h"
+#include "fuse/token.h"
 
 struct item {
 	uint32_t kind;
@@ -35,7 +40,7 @@ struct item {
 	int fd; /* owned until taken */
 };
 
-enum { SOURCE_BY_NAME = 1 << 8 };
+enum { SOURCE_BY_NAME = 1 << 8, NAP_MILLISECONDS = 1 };
 
 enum ending { END_ALL, END_LEAVE, END_ALONE };
 
@@ -49,10 +54,13 @@ struct worker {
 	size_t item_room;
 	bool crashed; /* the worker before us, of itself */
 	enum ending ending;
+	int seat; /* the folder served; owned */
 	struct anon anon;
 	struct loop *loop;
 	struct store *store;
+	struct limits limits;
 	struct door *door;
+	struct tokens tokens;
 	struct fs *fs;
 	struct reaper *reaper;
 };
@@ -61,6 +69,12 @@ static _Noreturn void fail(int result, const char *doing, const char *what)
 {
 	errx(EXIT_FAILURE, "cannot %s%s%s: %s", doing, what ? " " : "", what ? what : "",
 	     strerror(-result));
+}
+
+static _Noreturn void fail_small(void)
+{
+	errx(EXIT_FAILURE, "cannot serve with so small a --size: the daemon's own tables take up "
+	     "to 2 MiB of it");
 }
 
 static struct worker *worker_of(struct store_keep *files)
@@ -130,12 +144,17 @@ static int take_one(struct worker *worker, enum keep_kind kind, uint64_t *ret_id
 	return -1;
 }
 
+static uint64_t source_id(const struct anon *anon)
+{
+	return anon->kind | (anon->by_name ? SOURCE_BY_NAME : 0);
+}
+
 /* The journal comes from where the segments come from: memfd_create may be what the host lacks. */
 static int new_journal(struct worker *worker)
 {
 	const struct options *options = worker->options;
 	int result = anon_init(&worker->anon, options->source, secure_getenv("TMPDIR"),
-	                       options->size);
+	                       options->size, worker->seat);
 	int journal;
 
 	if (result == 0 && options->size_of_user && !worker->anon.by_name)
@@ -148,10 +167,13 @@ static int new_journal(struct worker *worker)
 		fail(result, "make anonymous files by way of",
 		     anon_kind_name(options->source));
 	if (worker->anon.folder >= 0)
-		keep_put(&worker->keep, KEEP_SOURCE,
-		         worker->anon.kind | (worker->anon.by_name ? SOURCE_BY_NAME : 0),
-		         worker->anon.folder);
+		keep_put(&worker->keep, KEEP_SOURCE, source_id(&worker->anon), worker->anon.folder);
+	if (worker->anon.namespace >= 0)
+		keep_put(&worker->keep, KEEP_NAMESPACE, 0, worker->anon.namespace);
+	keep_put(&worker->keep, KEEP_NODES, 0, worker->anon.nodes);
 	journal = anon_create(&worker->anon, 0, 0);
+	if (journal == -ENOSPC && options->size)
+		fail_small();
 	if (journal < 0)
 		fail(journal, "make the journal", NULL);
 	anon_forget(&worker->anon, 0, 0);
@@ -167,6 +189,8 @@ static int old_journal(struct worker *worker, int journal)
 	worker->anon = (struct anon){
 		.kind = (enum anon_kind)(kind & ~(uint64_t)SOURCE_BY_NAME),
 		.folder = folder,
+		.nodes = take_one(worker, KEEP_NODES, NULL),
+		.namespace = -1,
 		.by_name = kind & SOURCE_BY_NAME,
 	};
 	for (size_t i = 0; i < worker->item_count; i++) {
@@ -205,27 +229,75 @@ static void obey_keeper(struct worker *worker, const struct keep_message *messag
 		loop_stop(worker->loop);
 }
 
-/* A user's first segment: what makes a tmpfs for it we have given up. What else the keeper says
- * meanwhile is obeyed after this request. */
-static int mount_for_user(struct anon *anon, uid_t uid)
+/* It could not be heard, and will be. */
+static bool is_passing(int result)
+{
+	return result == -EAGAIN || result == -EINTR || result == -ENOMEM || result == -ENOBUFS;
+}
+
+/* What the keeper says in answer; what else it says meanwhile is obeyed after this request. Returns
+ * what it says, or -errno; *ret_fd is the caller's. */
+static int await_keeper(struct worker *worker, enum keep_op wanted, int *ret_fd)
+{
+	struct keep_message message = {.op = 0};
+	int result = 0;
+
+	while (message.op != wanted) {
+		result = keep_receive(worker->keep.sock, &message, ret_fd, 0);
+		if (result > 0 && message.op == wanted)
+			break;
+		if (is_passing(result)) {
+			poll(NULL, 0, NAP_MILLISECONDS);
+			continue;
+		}
+		obey_keeper(worker, &message, result);
+		if (result <= 0)
+			return result < 0 ? result : -EPIPE;
+	}
+	return (int)message.value;
+}
+
+/* A user's first segment. */
+static int share_for_user(struct anon *anon, uid_t uid)
 {
 	struct worker *worker = (struct worker *)((char *)anon - offsetof(struct worker, anon));
-	struct keep_message message = {.op = 0};
-	OWN_FD folder = -1;
-	int result = keep_say(&worker->keep, KEEP_MOUNT, uid,
-	                      (int64_t)worker->options->size_of_user);
 
-	while (result >= 0 && (message.op != KEEP_ITEM || message.kind != KEEP_USER_SOURCE)) {
-		result = keep_receive(worker->keep.sock, &message, &folder, 0);
-		if (result > 0 && message.op == KEEP_ITEM)
-			continue;
-		obey_keeper(worker, &message, result);
-		if (result == 0)
-			result = -EPIPE;
-	}
-	if (result < 0)
-		return result;
-	return folder < 0 ? (int)message.value : fd_steal(&folder);
+	return limit_share(&worker->limits, uid);
+}
+
+static struct worker *limited_worker(struct limits *limits)
+{
+	return (struct worker *)((char *)limits - offsetof(struct worker, limits));
+}
+
+/* What makes a tmpfs, and gives one another size, we have given up. */
+static int mount_share(struct limits *limits, uid_t uid, uint64_t size)
+{
+	struct worker *worker = limited_worker(limits);
+	OWN_FD folder = -1;
+	int result = keep_say(&worker->keep, KEEP_MOUNT, uid, (int64_t)size);
+
+	if (result == 0)
+		result = await_keeper(worker, KEEP_ITEM, &folder);
+	return folder < 0 ? result : fd_steal(&folder);
+}
+
+static void drop_share(struct limits *limits, uid_t uid)
+{
+	keep_drop(&limited_worker(limits)->keep, KEEP_USER_SOURCE, uid);
+}
+
+static int resize_source(struct limits *limits, enum keep_kind kind, uint64_t id, uint64_t size)
+{
+	struct worker *worker = limited_worker(limits);
+	OWN_FD none = -1;
+	int result;
+
+	if (kind == KEEP_SOURCE)
+		id = source_id(&worker->anon);
+	result = keep_resize(&worker->keep, kind, id, size);
+
+	return result < 0 ? result : await_keeper(worker, KEEP_ANSWER, &none);
 }
 
 static void note_takeover(struct worker *worker)
@@ -237,22 +309,68 @@ static void note_takeover(struct worker *worker)
 		header->turn.crashes++;
 }
 
+/* Those that were in force when the worker before us ended, or the command line's. */
+static void open_limits(struct worker *worker, bool is_new)
+{
+	const struct options *options = worker->options;
+
+	if (is_new)
+		store_journal(worker->store)->header->limits = (struct journal_limits){
+			.size = options->size,
+			.inodes = options->inodes,
+			.user_size = options->size_of_user,
+		};
+	worker->limits = (struct limits){
+		.store = worker->store,
+		.anon = &worker->anon,
+		.resize = resize_source,
+		.mount = mount_share,
+		.drop = drop_share,
+	};
+	limit_restore(&worker->limits);
+}
+
+/* As the mount options uid, gid and mode have it. */
+static void set_root(struct worker *worker)
+{
+	const struct options *options = worker->options;
+	struct store_node *root = store_root(worker->store);
+	int result = 0;
+
+	if (options->root_uid != (uid_t)-1 || options->root_gid != (gid_t)-1)
+		result = store_node_chown(root, options->root_uid, options->root_gid);
+	if (result == 0 && options->root_mode != (mode_t)-1)
+		result = store_node_chmod(root, options->root_mode);
+	if (result == -EPERM || result == -EINVAL)
+		errx(EXIT_FAILURE, "cannot give the mount to uid=%d, gid=%d: that takes root; "
+		     "leave them out, and it is this user's", (int)options->root_uid,
+		     (int)options->root_gid);
+	if (result < 0)
+		fail(result, "set uid=, gid= or mode= of the mount", NULL);
+}
+
 static void open_store(struct worker *worker)
 {
 	int journal = take_one(worker, KEEP_JOURNAL, NULL);
 	bool is_new = journal < 0;
 	int result;
 
+	worker->seat = take_one(worker, KEEP_SEAT, NULL);
 	journal = is_new ? new_journal(worker) : old_journal(worker, journal);
 	if (worker->options->size_of_user)
-		anon_limit_users(&worker->anon, mount_for_user);
+		anon_limit_users(&worker->anon, share_for_user);
 	worker->files = (struct store_keep){.put = put_file, .drop = drop_file};
 	result = store_new(&worker->store, journal, &worker->anon, &worker->files);
+	if (result == -ENOSPC && worker->options->size)
+		fail_small();
 	if (result < 0)
 		fail(result, "open the store", NULL);
 	store_limit_names(worker->store, worker->options->names_of_user);
-	if (is_new)
+	open_limits(worker, is_new);
+	if (is_new) {
+		set_root(worker);
 		return;
+	}
 	restore_files(worker);
 	note_takeover(worker);
 }
@@ -266,23 +384,43 @@ static int hear_keeper(struct loop_source *source, uint32_t events)
 	int result = keep_receive(source->fd, &message, &fd, MSG_DONTWAIT);
 
 	(void)events;
-	if (result == -EAGAIN)
-		return 0;
-	obey_keeper(worker, &message, result);
+	if (!is_passing(result))
+		obey_keeper(worker, &message, result);
 	return 0;
 }
 
-static _Noreturn void fail_mount(int result, const char *mountpoint)
+/* `said`: by fusermount3. */
+static _Noreturn void fail_mount(int result, const struct options *options, const char *said)
 {
+	const char *mountpoint = options->mountpoint;
+
+	if (said[0])
+		errx(EXIT_FAILURE, "cannot mount on %s: %s", mountpoint, said);
+	if (result == -ENOSPC && options->size)
+		fail_small();
 	if (result == -EOPNOTSUPP)
 		errx(EXIT_FAILURE, "cannot mount on %s with passthrough: that takes Linux 6.9 and "
 		     "CAP_SYS_ADMIN; --passthrough=auto does without", mountpoint);
+	if (result == -EINVAL)
+		errx(EXIT_FAILURE, "cannot mount on %s: shmfs and libfuse know no such mount "
+		     "option as one of those after -o", mountpoint);
 	if (result == -ENODEV || result == -EPERM || result == -EACCES)
 		errx(EXIT_FAILURE,
 		     "cannot mount on %s: %s: is there a /dev/fuse, and may you use it? "
 		     "--no-mount serves programs with the library without",
 		     mountpoint, strerror(-result));
 	fail(result, "mount on", mountpoint);
+}
+
+/* For the library, whatever working folder the next worker has. Before it is mounted: after that
+ * looking at it would be asking ourselves. */
+static void note_mountpoint(struct worker *worker)
+{
+	struct journal_fuse *agreed = &store_journal(worker->store)->header->fuse;
+	char path[PATH_MAX];
+
+	if (realpath(worker->options->mountpoint, path) && strlen(path) < sizeof agreed->mountpoint)
+		strcpy(agreed->mountpoint, path);
 }
 
 static void open_fs(struct worker *worker)
@@ -293,26 +431,34 @@ static void open_fs(struct worker *worker)
 		.mount_options = options->mount_options,
 		.passthrough = options->passthrough,
 		.allow_other = geteuid() == 0,
+		.tokens = &worker->tokens,
 		.device = take_one(worker, KEEP_FUSE, NULL),
 	};
 	bool is_new = mount.device < 0;
-	int result = fs_mount(&worker->fs, worker->loop, worker->store, &mount);
+	struct complaint complaint;
+	char said[512];
+	int result;
 
-	if (result < 0)
-		fail_mount(result, options->mountpoint);
 	if (is_new)
-		keep_put(&worker->keep, KEEP_FUSE, mount_at(options->mountpoint),
-		         fs_device(worker->fs));
+		note_mountpoint(worker);
+	complaint_begin(&complaint);
+	result = fs_mount(&worker->fs, worker->loop, worker->store, &mount);
+	complaint_end(&complaint, said, sizeof said);
+	if (result < 0)
+		fail_mount(result, options, said);
+	if (!is_new)
+		return;
+	keep_put(&worker->keep, KEEP_FUSE, mount_at(options->mountpoint), fs_device(worker->fs));
+	store_journal(worker->store)->header->fuse.device = mount_device(options->mountpoint);
 }
 
 static int listener(struct worker *worker)
 {
-	OWN_FD folder = take_one(worker, KEEP_SEAT, NULL);
 	int sock = take_one(worker, KEEP_LISTENER, NULL);
 
 	if (sock >= 0)
 		return sock;
-	sock = seat_listen(folder);
+	sock = seat_listen(worker->seat);
 	if (sock >= 0)
 		keep_put(&worker->keep, KEEP_LISTENER, 0, sock);
 	return sock;
@@ -329,6 +475,21 @@ static void restore_connections(struct worker *worker)
 	door_restore_end(worker->door);
 }
 
+/* What the library is to know. */
+static void tell_roads(struct worker *worker, struct door_options *door)
+{
+	const struct journal_fuse *agreed = &store_journal(worker->store)->header->fuse;
+
+	door->roads.source = worker->anon.kind;
+	if (!worker->fs)
+		return;
+	if (agreed->mountpoint[0])
+		door->mountpoint = agreed->mountpoint;
+	door->tokens = &worker->tokens;
+	door->roads.mount_device = agreed->device;
+	door->roads.refusal = agreed->refusal;
+}
+
 static void open_doors(struct worker *worker)
 {
 	const struct options *options = worker->options;
@@ -336,6 +497,7 @@ static void open_doors(struct worker *worker)
 		.idle_seconds = options->idle_seconds,
 		.connections_of_user = options->connections_of_user,
 		.guard = options->guard,
+		.limits = &worker->limits,
 	};
 	int result = loop_new(&worker->loop);
 	int sock;
@@ -349,6 +511,7 @@ static void open_doors(struct worker *worker)
 		fail(result, "make an event loop", NULL);
 	if (options->mountpoint)
 		open_fs(worker);
+	tell_roads(worker, &door);
 	/* Listening comes last: who can connect is served. */
 	sock = listener(worker);
 	result = sock < 0 ? sock : door_new(&worker->door, worker->loop, worker->store,
@@ -382,7 +545,10 @@ static void close_all(struct worker *worker)
 		store_discard(worker->store);
 	worker->store = store_free(worker->store);
 	worker->loop = loop_free(worker->loop);
+	if (worker->ending != END_LEAVE)
+		anon_leave_seat(&worker->anon, worker->seat);
 	anon_deinit(&worker->anon);
+	fd_close_at(&worker->seat);
 }
 
 int worker_run(const struct options *options)
@@ -390,7 +556,8 @@ int worker_run(const struct options *options)
 	struct worker worker = {
 		.keep = {.sock = options->worker_fd},
 		.options = options,
-		.anon = {.folder = -1},
+		.seat = -1,
+		.anon = {.folder = -1, .nodes = -1, .namespace = -1},
 	};
 	int result;
 
@@ -402,7 +569,7 @@ int worker_run(const struct options *options)
 	open_store(&worker);
 	open_doors(&worker);
 	close_items(&worker);
-	result = harden(options->harden, worker.fs && fs_has_passthrough(worker.fs));
+	result = harden(options->harden, worker.fs);
 	if (result < 0)
 		fail(result, "give up what is not needed, as --harden=require has it", NULL);
 	keep_say(&worker.keep, KEEP_READY, 0, 0);

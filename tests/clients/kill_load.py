@@ -74,6 +74,9 @@ class Library:
     def more(self, name):
         semaphore(name)
 
+    def tree(self, name):
+        pass
+
 
 class Mount:
     """By files."""
@@ -102,6 +105,91 @@ class Mount:
         assert timed(os.stat, path).st_size == 10000
         timed(os.unlink, other)
         assert timed(os.stat, path).st_nlink == 1
+
+
+    def tree(self, name):
+        """A folder and all that can be in one; each is made and undone once."""
+        top = os.path.join(MOUNT, name + "-tree")
+        below, moved = os.path.join(top, "below"), os.path.join(top, "moved")
+        file, link, fifo = (os.path.join(below, kind) for kind in ("file", "link", "fifo"))
+        timed(os.mkdir, top)
+        refused(errno.EEXIST, os.mkdir, top)
+        timed(os.mkdir, below, 0o2750)
+        timed(os.mknod, file, 0o600)
+        timed(os.symlink, "file", link)
+        timed(os.mkfifo, fifo)
+        assert timed(os.readlink, link) == "file" and timed(os.stat, link).st_nlink == 1
+        folder = timed(os.open, below, os.O_RDONLY | os.O_DIRECTORY)
+        assert sorted(timed(os.listdir, folder)) == ["fifo", "file", "link"]
+        refused(errno.ENOTEMPTY, os.rmdir, below)
+        self.attributes(file)
+        self.moves(top, below, moved)
+        self.nameless(moved)
+        for kind in ("fifo", "file", "link"):
+            timed(os.unlink, os.path.join(moved, kind))
+        timed(os.rmdir, moved)
+        refused(errno.ENOENT, os.rmdir, moved)
+        assert timed(os.fstat, folder).st_nlink == 0
+        refused(errno.ENOENT, os.open, "file", os.O_RDWR | os.O_CREAT, dir_fd=folder)
+        os.close(folder)
+        timed(os.rmdir, top)
+
+    def attributes(self, file):
+        timed(os.chmod, file, 0o640)
+        timed(os.utime, file, ns=(1, 2))
+        assert timed(os.stat, file).st_mtime_ns == 2
+        timed(os.setxattr, file, "user.name", b"value", os.XATTR_CREATE)
+        refused(errno.EEXIST, os.setxattr, file, "user.name", b"other", os.XATTR_CREATE)
+        timed(os.setxattr, file, "user.name", b"another", os.XATTR_REPLACE)
+        assert timed(os.getxattr, file, "user.name") == b"another"
+        assert timed(os.listxattr, file) == ["user.name"]
+        timed(os.removexattr, file, "user.name")
+        refused(errno.ENODATA, os.removexattr, file, "user.name")
+        fd = timed(os.open, file, os.O_RDWR)
+        timed(os.posix_fallocate, fd, 0, 5000)
+        assert timed(os.fstat, fd).st_size == 5000
+        os.close(fd)
+
+    def moves(self, top, below, moved):
+        """To another name, in place of another, and there and back."""
+        def rename(old, new, flags=0):
+            if LIBC.renameat2(-100, os.fsencode(old), -100, os.fsencode(new), flags) < 0:
+                raise OSError(ctypes.get_errno(), f"rename {old} {new}")
+
+        other = os.path.join(top, "other")
+        timed(os.mknod, other, 0o600)
+        ino = timed(os.stat, other).st_ino
+        timed(rename, other, os.path.join(below, "file"))
+        assert timed(os.stat, os.path.join(below, "file")).st_ino == ino
+        refused(errno.ENOENT, os.stat, other)
+        timed(os.mkdir, moved)
+        refused(errno.EEXIST, rename, below, moved, 1)
+        timed(rename, below, moved, 2)
+        assert timed(os.listdir, below) == [] and len(timed(os.listdir, moved)) == 3
+        timed(rename, moved, below)
+        timed(rename, below, moved, 1)
+        refused(errno.EINVAL, rename, top, os.path.join(moved, "top"))
+        refused(errno.ENOENT, os.stat, below)
+        assert sorted(timed(os.listdir, top)) == ["moved"]
+
+    def nameless(self, folder):
+        fd = timed(os.open, folder, os.O_RDWR | os.O_TMPFILE, 0o600)
+        timed(os.write, fd, b"nameless")
+        assert timed(os.fstat, fd).st_nlink == 0
+        path = os.path.join(folder, "named")
+        timed(link_fd, fd, path)
+        refused(errno.EEXIST, link_fd, fd, path)
+        assert timed(os.stat, path).st_size == 8 and timed(os.fstat, fd).st_nlink == 1
+        timed(os.unlink, path)
+        refused(errno.ENOENT, link_fd, fd, path)
+        assert timed(os.pread, fd, 20, 0) == b"nameless"
+        os.close(fd)
+
+
+def link_fd(fd, path):
+    open_file = f"/proc/self/fd/{fd}".encode()
+    if LIBC.linkat(-100, open_file, -100, os.fsencode(path), 0x400) < 0:
+        raise OSError(ctypes.get_errno(), "linkat")
 
 
 def semaphore(name):
@@ -183,6 +271,7 @@ def main():
         turn += 1
         life(door, f"n-{NUMBER}-{turn % 7}")
         share(door)
+        door.tree(f"n-{NUMBER}")
         again = door.open(f"lasting-{NUMBER}", os.O_RDONLY)
         assert os.pread(again, 4096, 0) == contents("lasting", 4096)
         assert os.fstat(again).st_ino == os.fstat(last).st_ino

@@ -28,9 +28,15 @@ def link_fd(fd, path):
 def check_root_folder(w):
     status = os.stat(w.mount)
     assert stat.S_IMODE(status.st_mode) == 0o1777 and status.st_uid == 0, oct(status.st_mode)
-    assert status.st_ino == 1 and os.listdir(w.mount) == []
-    assert errno_of(os.mkdir, w.path("folder")) == errno.EPERM
-    assert errno_of(os.symlink, "to", w.path("link")) == errno.EPERM
+    assert status.st_ino == 1 and os.listdir(w.mount) == [] and status.st_nlink == 2
+    os.chmod(w.mount, 0o700)
+    os.chown(w.mount, 12, 34)
+    status = os.stat(w.mount)
+    assert (stat.S_IMODE(status.st_mode), status.st_uid, status.st_gid) == (0o700, 12, 34)
+    assert in_child(lambda: os.listdir(w.mount), NOBODY) == errno.EACCES
+    os.chown(w.mount, 0, 0)
+    os.chmod(w.mount, 0o1777)
+    assert in_child(lambda: os.listdir(w.mount), NOBODY) == 0
 
 
 def check_list_and_stat(w):

@@ -24,11 +24,12 @@ import tempfile
 
 sys.dont_write_bytecode = True
 from client_tap import Tap
-from client_wire import ENTRY, LIST_MAX, REPLY, REQUEST, MAGIC, SPOKEN
+from client_wire import ENTRY, LIST_MAX, REPLY, REQUEST, MAGIC, SPOKEN, VERSION
 from client_world import is_root, private
 
 FAULTY = os.path.join(os.environ.get("SHMEMU_PROBES", ""), "shmfs-faulty")
 OPEN, UNLINK, LIST, STATUS, ROOM = range(1, 6)
+LIMIT, LIMIT_SIZE = 7, 1
 STEP = 1 if os.environ.get("SHMEMU_TEST_LONG") else 3
 PATIENCE = 15
 CALLS_MAX = 3000
@@ -52,8 +53,9 @@ class Client:
         if not self.sock:
             self.connect()
         self.serial += 1
-        self.sock.send(REQUEST.pack(MAGIC, SPOKEN, op, flags, mode, self.serial, 0, 0, len(name), 0,
-                                    0, b"", name))
+        version = VERSION if op == LIMIT else SPOKEN
+        self.sock.send(REQUEST.pack(MAGIC, version, op, flags, mode, self.serial, 0, 0, len(name),
+                                    0, 0, b"", name))
         while True:
             data, fds, _, _ = socket.recv_fds(self.sock, REPLY.size + LIST_MAX * ENTRY.size, 2)
             for fd in fds:
@@ -103,6 +105,9 @@ def use(folder, mount, number):
     results["status"] = client.ask(STATUS)
     results["list"] = client.ask(LIST)
     results["room"] = client.ask(ROOM)
+    limited = client.ask(LIMIT, mode=LIMIT_SIZE)
+    # Where the fault had memory come from elsewhere there is no size.
+    results["limit"] = 0 if limited == errno.EOPNOTSUPP else limited
     if mount:
         path = os.path.join(mount, f"m{number}")
         results["file"] = errno_of(use_file, path)

@@ -21,6 +21,8 @@ import traceback
 
 sys.dont_write_bytecode = True
 import mount_checks
+import tree_checks
+from client_world import settled
 from mount_world import PATIENCE, World, until, world
 
 
@@ -31,7 +33,7 @@ def fds_come_back(passthrough):
         os.listdir(w.mount)  # answered: the daemon has closed what it starts with
         for check in (mount_checks.check_read_write, mount_checks.check_unlink_while_open,
                       mount_checks.check_mapping_between_processes):
-            before = w.fds()
+            before = settled(w.fds)
             for _ in range(5):
                 check(w)
             fds = [os.open(w.path(str(i)), os.O_RDWR | os.O_CREAT) for i in range(200)]
@@ -56,7 +58,7 @@ def clients_killed(passthrough):
 
     with world(passthrough) as w:
         os.listdir(w.mount)
-        before = w.fds()
+        before = settled(w.fds)  # the kernel tells of the closed folder at its leisure
         for number in range(200):
             pid = os.fork()
             if pid == 0:
@@ -219,10 +221,11 @@ def main():
         os.environ["SHMFS_TEST_PRIVATE"] = "1"
         os.execvp("unshare", ["unshare", "--mount", "--propagation=private",
                               sys.executable, __file__])
-    tap = Tap(2 * (len(mount_checks.CHECKS) + 1 + len(ALONE)) + len(ONCE))
+    checks = mount_checks.CHECKS + tree_checks.CHECKS
+    tap = Tap(2 * (len(checks) + 1 + len(ALONE)) + len(ONCE))
     for how, label in (("require", "passthrough"), ("off", "direct")):
         with world(how) as w:
-            for check in mount_checks.CHECKS:
+            for check in checks:
                 tap.run(f"{label}: {check.__name__[6:]}", check, w)
             tap.run(f"{label}: nothing said, status 0", check_silence, w)
         for function in ALONE:

@@ -1,33 +1,25 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* The store against a model of it: random operations, and now and then a kill in the middle of one,
- * after which the next process takes over and is asked the same again. SHMEMU_TEST_STEPS says how
- * many operations, SHMEMU_TEST_SEED with which seed. */
+/* The store against a model of it: random operations, and now and then a kill, after which the next
+ * process takes over and is asked the same again; first between what the operation did and its
+ * answer, then, of a process of its own, at any instant. SHMEMU_TEST_STEPS says how many
+ * operations, SHMEMU_TEST_KILLS how many kills, SHMEMU_TEST_SEED with which seed. */
 #include <criterion/criterion.h>
-#include <errno.h>
+#include <dirent.h>
 #include <fcntl.h>
-#include <stdio.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "fuse/anon.h"
 #include "fuse/journal.h"
 #include "fuse/store.h"
+#include "tests/scratch.h"
+#include "tests/unit/model.h"
 
-enum { NAMES = 24, FILES = 64, KEPT = 256 };
-
-/* A file of the model. */
-struct file {
-	uint64_t ino; /* 0: none */
-	int names;
-	uint32_t opens;
-};
-
-struct model {
-	struct file *names[NAMES]; /* NULL: no such name */
-	struct file files[FILES];
-};
+enum { KEPT = 256, KILLS = 300, LOGGED = 4096 };
 
 /* The keeper: what a killed process leaves. */
 struct keeper {
@@ -40,6 +32,7 @@ static struct anon anon;
 static struct store *store;
 static struct model model;
 static struct keeper keeper;
+static struct scratch scratch;
 static int journal;
 static unsigned seed;
 static uint64_t serial;
@@ -97,208 +90,6 @@ static void be_killed(void)
 	open_store();
 }
 
-static struct file *new_file(uint64_t ino)
-{
-	for (int i = 0; i < FILES; i++) {
-		if (model.files[i].ino)
-			continue;
-		model.files[i] = (struct file){.ino = ino, .names = 1};
-		return &model.files[i];
-	}
-	cr_assert_fail("the model is full");
-	return NULL;
-}
-
-static void let_go(struct file *file)
-{
-	if (!file->names && !file->opens)
-		file->ino = 0;
-}
-
-static void name_at(int at, char ret_name[static 16])
-{
-	snprintf(ret_name, 16, "n%d", at);
-}
-
-/* Begins a request; sometimes it is one that a killed process has finished but for the answer. */
-static bool happens_twice(void)
-{
-	return choose(20) == 0;
-}
-
-static int create_once(const char *name, struct store_node **ret_node)
-{
-	struct store_birth birth = {.mode = 0600, .uid = geteuid(), .gid = getegid()};
-
-	store_turn_begin(store, 7, serial);
-	return store_create(store, name, &birth, ret_node);
-}
-
-static void do_create(int at, const char *name)
-{
-	struct store_node *node = NULL;
-	int expected = model.names[at] ? -EEXIST : 0;
-
-	if (find_kept(0) < 0)
-		return;
-	cr_assert_eq(create_once(name, &node), expected);
-	if (happens_twice()) {
-		be_killed();
-		cr_assert_eq(create_once(name, &node), expected, "again");
-	}
-	if (expected == 0)
-		model.names[at] = new_file(store_node_ino(node));
-}
-
-static int unlink_once(const char *name)
-{
-	struct store_actor self = {.uid = 0};
-
-	store_turn_begin(store, 7, serial);
-	return serial % 2 ? store_unlink(store, name) : store_remove(store, &self, name, 0);
-}
-
-static void do_unlink(int at, const char *name)
-{
-	int expected = model.names[at] ? 0 : -ENOENT;
-
-	cr_assert_eq(unlink_once(name), expected);
-	if (happens_twice()) {
-		be_killed();
-		cr_assert_eq(unlink_once(name), expected, "again");
-	}
-	if (expected < 0)
-		return;
-	model.names[at]->names--;
-	let_go(model.names[at]);
-	model.names[at] = NULL;
-}
-
-static int link_once(uint64_t ino, const char *name)
-{
-	store_turn_begin(store, 7, serial);
-	return store_link(store, store_node_find(store, ino), name);
-}
-
-static void do_link(int at, const char *name)
-{
-	struct file *file = model.names[choose(NAMES)];
-	int expected = model.names[at] ? -EEXIST : 0;
-
-	if (!file)
-		return;
-	cr_assert_eq(link_once(file->ino, name), expected);
-	if (happens_twice()) {
-		be_killed();
-		cr_assert_eq(link_once(file->ino, name), expected, "again");
-	}
-	if (expected < 0)
-		return;
-	file->names++;
-	model.names[at] = file;
-}
-
-static void open_once(uint64_t ino)
-{
-	store_turn_begin(store, 7, serial);
-	store_node_open(store, store_node_find(store, ino));
-}
-
-static void do_open(int at)
-{
-	struct file *file = model.names[at];
-
-	if (!file || file->opens > 3)
-		return;
-	open_once(file->ino);
-	if (happens_twice()) {
-		be_killed();
-		open_once(file->ino);
-	}
-	file->opens++;
-}
-
-static void close_once(uint64_t ino)
-{
-	struct store_node *node = store_node_find(store, ino);
-
-	store_turn_begin(store, 7, serial);
-	if (node)
-		store_node_close(store, node);
-}
-
-static void do_close(void)
-{
-	struct file *file = &model.files[choose(FILES)];
-
-	if (!file->ino || !file->opens)
-		return;
-	close_once(file->ino);
-	if (happens_twice()) {
-		be_killed();
-		close_once(file->ino);
-	}
-	file->opens--;
-	let_go(file);
-}
-
-static void step(void)
-{
-	int at = choose(NAMES);
-	char name[16];
-
-	name_at(at, name);
-	serial++;
-	switch (choose(6)) {
-	case 0: do_create(at, name); break;
-	case 1: do_unlink(at, name); break;
-	case 2: do_link(at, name); break;
-	case 3: do_open(at); break;
-	default: do_close(); break;
-	}
-	store_turn_end(store);
-}
-
-static void check_name(int at)
-{
-	struct store_node *node;
-	struct stat status;
-	char name[16];
-
-	name_at(at, name);
-	node = store_lookup(store, name);
-	cr_assert_eq(node != NULL, model.names[at] != NULL, "%s", name);
-	if (!node)
-		return;
-	cr_assert_eq(store_node_ino(node), model.names[at]->ino, "%s", name);
-	cr_assert_eq(store_node_stat(node, &status), 0);
-	cr_assert_eq(status.st_nlink, (nlink_t)model.names[at]->names, "%s", name);
-	cr_assert_eq(store_node_opens(node), model.names[at]->opens, "%s", name);
-}
-
-static void check_all(void)
-{
-	uint64_t files = 0;
-	uint64_t names = 0;
-	uint64_t cookie = 0;
-	const struct store_entry *entry;
-
-	for (int at = 0; at < NAMES; at++) {
-		names += model.names[at] != NULL;
-		check_name(at);
-	}
-	for (int i = 0; i < FILES; i++)
-		files += model.files[i].ino != 0;
-	cr_assert_eq(store_names(store), names);
-	cr_assert_eq(store_inodes(store), files);
-	while ((entry = store_entry_after(store, cookie))) {
-		cr_assert_gt(store_entry_cookie(entry), cookie);
-		cookie = store_entry_cookie(entry);
-		names--;
-	}
-	cr_assert_eq(names, 0, "a listing has each name once");
-}
-
 static long setting(const char *name, long otherwise)
 {
 	const char *text = getenv(name);
@@ -306,28 +97,189 @@ static long setting(const char *name, long otherwise)
 	return text ? atol(text) : otherwise;
 }
 
-static void run_model(enum anon_kind kind)
+static void begin(enum anon_kind kind)
 {
-	long steps = setting("SHMEMU_TEST_STEPS", 60000);
-
+	scratch = scratch_make();
 	seed = (unsigned)setting("SHMEMU_TEST_SEED", 1);
 	keeper.keep = (struct store_keep){.put = put, .drop = drop};
-	if (anon_init(&anon, kind, NULL, 0) < 0)
+	if (anon_init(&anon, kind, NULL, 0, scratch.folder) < 0)
 		cr_skip_test("this host has no %s files", anon_kind_name(kind));
 	journal = memfd_create("journal", MFD_CLOEXEC);
+	model_init(&model);
 	open_store();
+}
+
+static int count_names(int folder)
+{
+	DIR *stream = fdopendir(openat(folder, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+	const struct dirent *entry;
+	int count = 0;
+
+	while ((entry = readdir(stream)))
+		count += entry->d_name[0] != '.' && strcmp(entry->d_name, "nodes") != 0;
+	closedir(stream);
+	return count;
+}
+
+/* Takes everything away: then nothing may be left anywhere but the root. */
+static void end(void)
+{
+	struct model_op op;
+	uint64_t ino;
+
+	while (model_choose_less(&model, &op)) {
+		cr_assert_eq(model_perform(&model, &op, store, ++serial, &ino), 0);
+		store_turn_end(store);
+		model_apply(&model, &op, 0);
+	}
+	model_check(&model, store, anon.by_name);
+	for (int i = 0; i < KEPT; i++)
+		cr_expect_eq(keeper.inos[i], 0, "%lu is kept", (unsigned long)keeper.inos[i]);
+	if (anon.kind == ANON_TMPFS)
+		cr_expect_eq(count_names(anon.folder), 0, "files are left");
+	cr_expect_eq(count_names(anon.nodes), 1, "folders are left");
+	store_discard(store);
+	store = store_free(store);
+	cr_expect_eq(count_names(anon.nodes), 0);
+	anon_leave_seat(&anon, scratch.folder);
+	anon_deinit(&anon);
+	cr_expect(scratch_remove(&scratch), "nothing is left in the seat");
+	close(journal);
+}
+
+/* Sometimes it is asked again, by a process that finds it done. */
+static void step(void)
+{
+	struct model_op op = model_choose(&model, &seed, MODEL_KINDS);
+	int expected = model_expect(&model, &op);
+	uint64_t ino;
+
+	int result;
+
+	serial++;
+	result = model_perform(&model, &op, store, serial, &ino);
+	cr_assert_eq(result, expected, "operation %d: %d and not %d", op.what, result, expected);
+	for (int again = 1; choose(20) == 0; again++) {
+		uint64_t made = ino;
+
+		be_killed();
+		cr_assert_eq(model_perform(&model, &op, store, serial, &ino), expected,
+		             "operation %d, again, %d", op.what, again);
+		cr_assert_eq(ino, made);
+	}
+	store_turn_end(store);
+	if (expected == 0)
+		model_apply(&model, &op, ino);
+}
+
+static void run_model(enum anon_kind kind)
+{
+	long steps = setting("SHMEMU_TEST_STEPS", 40000);
+
+	begin(kind);
 	for (long i = 0; i < steps; i++) {
 		step();
 		if (choose(50) == 0)
-			check_all();
+			model_check(&model, store, anon.by_name);
 		if (choose(500) == 0)
 			be_killed();
 	}
-	check_all();
-	store_free(store);
-	anon_deinit(&anon);
-	close(journal);
+	model_check(&model, store, anon.by_name);
+	end();
 }
 
 Test(model, files_by_name, .timeout = 600) { run_model(ANON_TMPFS); }
 Test(model, files_kept, .timeout = 600) { run_model(ANON_MEMFD); }
+
+/* What a victim writes down: an operation before it asks for it, and then what it made. */
+struct logged {
+	struct model_op op;
+	uint64_t ino;
+};
+
+struct log {
+	volatile long asked, answered;
+	struct logged ops[LOGGED];
+};
+
+/* Like a worker: a request that has been answered is out of the socket before its turn ends. */
+static _Noreturn void be_a_victim(struct log *log)
+{
+	store = store_free(store);
+	open_store();
+	for (long i = 0; i < LOGGED; i++) {
+		struct logged *logged = &log->ops[i];
+		int expected;
+
+		logged->op = model_choose(&model, &seed, MODEL_KINDS_OF_NAMES);
+		log->asked = i + 1;
+		expected = model_expect(&model, &logged->op);
+		if (model_perform(&model, &logged->op, store, serial + (uint64_t)i,
+		                  &logged->ino) != expected)
+			_exit(2);
+		log->answered = i + 1;
+		store_turn_end(store);
+		if (expected == 0)
+			model_apply(&model, &logged->op, logged->ino);
+	}
+	for (;;)
+		pause();
+}
+
+/* The model catches up with the log; what was not answered is asked again. */
+static void follow(struct log *log)
+{
+	for (long i = 0; i < log->asked; i++) {
+		struct logged *logged = &log->ops[i];
+		int expected = model_expect(&model, &logged->op);
+
+		if (i == log->answered) {
+			cr_assert_eq(model_perform(&model, &logged->op, store,
+			                           serial + (uint64_t)i, &logged->ino),
+			             expected, "operation %d", logged->op.what);
+			store_turn_end(store);
+		}
+		if (expected == 0)
+			model_apply(&model, &logged->op, logged->ino);
+	}
+	serial += LOGGED;
+}
+
+static long kill_one(struct log *log)
+{
+	pid_t victim;
+	int status;
+
+	log->asked = log->answered = 0;
+	victim = fork();
+	if (victim == 0)
+		be_a_victim(log);
+	while (log->asked < 3 && waitpid(victim, &status, WNOHANG) == 0)
+		;
+	usleep((useconds_t)choose(2000));
+	kill(victim, SIGKILL);
+	waitpid(victim, &status, 0);
+	cr_assert(WIFSIGNALED(status), "the victim failed by itself: %x", status);
+	be_killed();
+	follow(log);
+	model_check(&model, store, true);
+	return log->asked;
+}
+
+Test(model, kill_at_any_instant, .timeout = 600)
+{
+	struct log *log = mmap(NULL, sizeof *log, PROT_READ | PROT_WRITE,
+	                       MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	long kills = setting("SHMEMU_TEST_KILLS", KILLS);
+	long operations = 0;
+
+	begin(ANON_TMPFS);
+	if (!anon.by_name)
+		cr_skip_test("files have to be found without a keeper: only root's are");
+	for (long i = 0; i < kills; i++) {
+		choose(2);
+		operations += kill_one(log);
+	}
+	cr_log_info("%ld operations under %ld kills", operations, kills);
+	end();
+}

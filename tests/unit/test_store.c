@@ -4,6 +4,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/fs.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -15,13 +16,23 @@
 #include "fuse/anon.h"
 #include "fuse/journal.h"
 #include "fuse/store.h"
+#include "tests/scratch.h"
 
 static struct anon anon;
 static struct store *store;
+static struct scratch scratch;
+
+static struct store_node *root(void)
+{
+	return store_root(store);
+}
 
 static void begin(enum anon_kind kind)
 {
-	int result = anon_init(&anon, kind, "/tmp", 0);
+	int result;
+
+	scratch = scratch_make();
+	result = anon_init(&anon, kind, "/tmp", 0, scratch.folder);
 
 	if (result == -EPERM || result == -ENOSYS)
 		cr_skip_test("this host has no %s files: %s", anon_kind_name(kind),
@@ -32,8 +43,11 @@ static void begin(enum anon_kind kind)
 
 static void end(void)
 {
+	store_discard(store);
 	store = store_free(store);
+	anon_leave_seat(&anon, scratch.folder);
 	anon_deinit(&anon);
+	cr_expect(scratch_remove(&scratch), "nothing is left in the seat");
 }
 
 static struct store_birth birth(mode_t mode)
@@ -57,7 +71,7 @@ static void make(const char *name)
 	struct store_birth plain = birth(0600);
 	struct store_node *node;
 
-	cr_assert_eq(store_create(store, name, &plain, &node), 0);
+	cr_assert_eq(store_create(store, root(), name, &plain, &node), 0);
 }
 
 static void check_life(enum anon_kind kind)
@@ -70,18 +84,18 @@ static void check_life(enum anon_kind kind)
 	begin(kind);
 	semaphore.initial = "hello";
 	semaphore.initial_length = 5;
-	cr_assert_eq(store_create(store, "a", &semaphore, &node), 0);
-	cr_assert_eq(store_create(store, "a", &semaphore, &node), -EEXIST);
-	cr_assert_eq(store_lookup(store, "a"), node);
+	cr_assert_eq(store_create(store, root(), "a", &semaphore, &node), 0);
+	cr_assert_eq(store_create(store, root(), "a", &semaphore, &node), -EEXIST);
+	cr_assert_eq(store_lookup(store, root(), "a"), node);
 	cr_assert_eq(store_node_stat(node, &status), 0);
 	cr_expect_eq(status.st_mode, (mode_t)(S_IFREG | 0640));
 	cr_expect_eq(status.st_size, 5);
 	cr_expect_eq(status.st_ino, store_node_ino(node));
 	cr_expect_eq(pread(store_node_file(node), bytes, sizeof bytes, 0), 5);
 	cr_expect_str_eq(bytes, "hello");
-	cr_assert_eq(store_unlink(store, "a"), 0);
-	cr_assert_eq(store_unlink(store, "a"), -ENOENT);
-	cr_assert_null(store_lookup(store, "a"));
+	cr_assert_eq(store_unlink(store, root(), "a"), 0);
+	cr_assert_eq(store_unlink(store, root(), "a"), -ENOENT);
+	cr_assert_null(store_lookup(store, root(), "a"));
 	cr_assert_eq(store_inodes(store), 0);
 	end();
 }
@@ -99,15 +113,16 @@ static void check_modes(enum anon_kind kind)
 	int fd;
 
 	begin(kind);
-	fd = store_open(store, &self, "a", O_RDWR | O_CREAT, &closed, &node, &created);
+	fd = store_open(store, &self, root(), "a", O_RDWR | O_CREAT, &closed, &node, &created);
 	cr_assert_geq(fd, 0, "a file may be made with a mode that forbids opening it: %s",
 	              strerror(-fd));
 	cr_expect(created);
 	cr_expect_eq(write(fd, "x", 1), 1);
 	close(fd);
-	cr_expect_eq(store_open(store, &self, "a", O_RDONLY, &closed, &node, &created), -EACCES);
+	cr_expect_eq(store_open(store, &self, root(), "a", O_RDONLY, &closed, &node, &created),
+	             -EACCES);
 	cr_assert_eq(fchmod(store_node_file(node), 0400), 0);
-	fd = store_open(store, &self, "a", O_RDONLY, &closed, &node, &created);
+	fd = store_open(store, &self, root(), "a", O_RDONLY, &closed, &node, &created);
 	cr_assert_geq(fd, 0);
 	cr_expect_eq(write(fd, "x", 1), -1, "read-only is read-only");
 	close(fd);
@@ -124,11 +139,11 @@ Test(store, files_on_tmpfs_know_whether_they_have_a_name)
 
 	begin(ANON_TMPFS);
 	make("a");
-	node = store_lookup(store, "a");
+	node = store_lookup(store, root(), "a");
 	store_node_open(store, node);
 	fstat(store_node_file(node), &status);
 	cr_expect_eq(status.st_nlink, 1);
-	store_unlink(store, "a");
+	store_unlink(store, root(), "a");
 	fstat(store_node_file(node), &status);
 	cr_expect_eq(status.st_nlink, 0);
 	cr_expect_eq(store_inodes(store), 1, "open");
@@ -143,13 +158,13 @@ Test(store, links)
 
 	begin(ANON_AUTO);
 	make("a");
-	node = store_lookup(store, "a");
-	cr_assert_eq(store_link(store, node, "b"), 0);
-	cr_assert_eq(store_link(store, node, "b"), -EEXIST);
-	cr_assert_eq(store_link(store, node, "c/d"), -EINVAL);
-	cr_assert_eq(store_unlink(store, "a"), 0);
-	cr_assert_eq(store_lookup(store, "b"), node);
-	cr_assert_eq(store_unlink(store, "b"), 0);
+	node = store_lookup(store, root(), "a");
+	cr_assert_eq(store_link(store, node, root(), "b"), 0);
+	cr_assert_eq(store_link(store, node, root(), "b"), -EEXIST);
+	cr_assert_eq(store_link(store, node, root(), "c/d"), -EINVAL);
+	cr_assert_eq(store_unlink(store, root(), "a"), 0);
+	cr_assert_eq(store_lookup(store, root(), "b"), node);
+	cr_assert_eq(store_unlink(store, root(), "b"), 0);
 	cr_assert_eq(store_inodes(store), 0);
 	end();
 }
@@ -165,10 +180,10 @@ Test(store, names_come_in_the_order_they_were_made_and_numbers_are_not_used_agai
 	for (int i = 0; i < 1500; i++) {
 		snprintf(name, sizeof name, "n%d", i);
 		make(name);
-		cr_assert_gt(store_node_ino(store_lookup(store, name)), ino);
-		ino = store_node_ino(store_lookup(store, name));
+		cr_assert_gt(store_node_ino(store_lookup(store, root(), name)), ino);
+		ino = store_node_ino(store_lookup(store, root(), name));
 		if (i % 3 == 0)
-			store_unlink(store, name);
+			store_unlink(store, root(), name);
 	}
 	for (const struct store_entry *entry = store_entry_after(store, 0); entry;
 	     entry = store_entry_after(store, last)) {
@@ -194,11 +209,162 @@ Test(store, descriptors_come_back)
 	cr_expect_eq(count_fds(), before + 200);
 	for (int i = 0; i < 200; i++) {
 		snprintf(name, sizeof name, "n%d", i);
-		store_unlink(store, name);
+		store_unlink(store, root(), name);
 	}
 	cr_expect_eq(count_fds(), before);
 	end();
 }
+
+/* A user's share of names is full: whatever failed leaves the kernel's file with its names. */
+Test(store, a_link_that_fails_is_no_link)
+{
+	struct store_birth theirs = birth(0600);
+	struct store_node *node;
+	struct stat status;
+
+	begin(ANON_TMPFS);
+	theirs.uid = geteuid() + 1;
+	store_limit_names(store, 2);
+	if (store_create(store, root(), "a", &theirs, &node) < 0)
+		cr_skip_test("only root can make another's file");
+	cr_assert_eq(store_link(store, node, root(), "b"), 0);
+	cr_expect_eq(store_link(store, node, root(), "c"), -ENOSPC);
+	fstat(store_node_file(node), &status);
+	cr_expect_eq(status.st_nlink, 2);
+	cr_assert_eq(store_unlink(store, root(), "a"), 0);
+	cr_assert_eq(store_unlink(store, root(), "b"), 0);
+	cr_expect_eq(faccessat(anon.folder, "2", F_OK, 0), -1, "its memory is gone");
+	cr_expect_eq(faccessat(anon.folder, "2.2", F_OK, 0), -1);
+	end();
+}
+
+Test(store, whiteouts_count)
+{
+	struct store_birth theirs = birth(0600);
+	struct store_actor actor = {.uid = geteuid() + 1, .gid = getegid()};
+	struct store_node *node;
+
+	begin(ANON_TMPFS);
+	theirs.uid = actor.uid;
+	store_limit_names(store, 2);
+	if (store_create(store, root(), "a", &theirs, &node) < 0)
+		cr_skip_test("only root can make another's file");
+	cr_expect_eq(store_rename(store, root(), "a", root(), "b", RENAME_WHITEOUT, &actor), 0);
+	cr_expect_eq(store_rename(store, root(), "b", root(), "c", RENAME_WHITEOUT, &actor),
+	             -ENOSPC);
+	cr_expect_eq(store_inodes(store), 2);
+	cr_expect_eq(store_unlink(store, root(), "a"), 0);
+	cr_expect_eq(store_unlink(store, root(), "b"), 0);
+	end();
+}
+
+/* A worker killed in the middle of it leaves a record, and maybe a folder. */
+static void check_root(bool is_there)
+{
+	int journal = memfd_create("journal", MFD_CLOEXEC);
+	struct stat status;
+	char name[64];
+
+	scratch = scratch_make();
+	cr_assert_eq(anon_init(&anon, ANON_AUTO, NULL, 0, scratch.folder), 0);
+	cr_assert_eq(store_new(&store, dup(journal), &anon, NULL), 0);
+	journal_inode_at(store_journal(store), 0)->nameless = 1;
+	snprintf(name, sizeof name, WIRE_FOLDER_NAME "1:%016llx",
+	         (unsigned long long)store_node_secret(root()));
+	cr_assert_eq(is_there ? fchmodat(anon.nodes, name, 0700, 0)
+	                      : unlinkat(anon.nodes, name, AT_REMOVEDIR), 0);
+	store = store_free(store);
+	cr_assert_eq(store_new(&store, journal, &anon, NULL), 0);
+	store_restore_end(store);
+	cr_assert_eq(store_node_stat(root(), &status), 0);
+	cr_expect_eq(status.st_mode, (mode_t)(S_IFDIR | 01777));
+	make("a");
+	end();
+}
+
+Test(store, a_root_half_made_is_made_anew) { check_root(true); }
+Test(store, a_root_not_made_is_made) { check_root(false); }
+
+/* Deeper than any path: nothing takes a time that grows with depth times number. */
+Test(store, a_deep_tree, .timeout = 60)
+{
+	enum { DEPTH = 20000 };
+	struct store_actor actor = {.uid = geteuid(), .gid = getegid()};
+	struct store_birth plain = birth(S_IFDIR | 0700);
+	int journal = memfd_create("journal", MFD_CLOEXEC);
+	struct store_node *at;
+	char path[WIRE_PATH_MAX];
+
+	scratch = scratch_make();
+	cr_assert_eq(anon_init(&anon, ANON_AUTO, NULL, 0, scratch.folder), 0);
+	cr_assert_eq(store_new(&store, dup(journal), &anon, NULL), 0);
+	at = root();
+	for (int i = 0; i < DEPTH; i++)
+		cr_assert_eq(store_create(store, at, "d", &plain, &at), 0);
+	cr_expect_eq(store_node_path(at, path, sizeof path), -ENAMETOOLONG);
+	cr_expect_eq(store_rename(store, root(), "d", at, "d", 0, &actor), -EINVAL);
+	store = store_free(store);
+	cr_assert_eq(store_new(&store, journal, &anon, NULL), 0);
+	store_restore_end(store);
+	cr_expect_eq(store_names(store), DEPTH);
+	end();
+}
+
+/* As deep as many: by the kernel, as a client may that has the folder open. */
+static void leave_junk(const struct store_node *folder, int many)
+{
+	int top = store_node_reopen(store, folder, O_PATH);
+	int at = dup(top);
+	char name[16];
+
+	cr_assert_geq(at, 0);
+	for (int i = 0; i < many; i++) {
+		int below;
+
+		snprintf(name, sizeof name, "f%d", i);
+		cr_assert_eq(mknodat(top, name, S_IFREG | 0600, 0), 0);
+		cr_assert_eq(mkdirat(at, "1.1", i % 2 ? 0700 : 0), 0);
+		below = openat(at, "1.1", O_PATH | O_CLOEXEC);
+		cr_assert_geq(below, 0);
+		close(at);
+		at = below;
+	}
+	close(at);
+	close(top);
+}
+
+static int count_nodes(void)
+{
+	int copy = openat(anon.nodes, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	DIR *folder = fdopendir(copy);
+	int count = -2;
+
+	while (readdir(folder))
+		count++;
+	closedir(folder);
+	return count;
+}
+
+static void check_junk(int many, bool at_once)
+{
+	struct store_birth open = birth(S_IFDIR | 0777);
+	struct store_node *node;
+	int tries = 1;
+
+	begin(ANON_TMPFS);
+	cr_assert_eq(store_create(store, root(), "d", &open, &node), 0);
+	leave_junk(node, many);
+	cr_expect_eq(count_nodes(), 2);
+	while (store_unlink(store, root(), "d") == -ENOTEMPTY)
+		cr_assert_lt(tries++, 100);
+	cr_expect_eq(tries == 1, at_once);
+	cr_expect_eq(count_nodes(), 1, "the root");
+	cr_expect_eq(store_names(store), 0);
+	end();
+}
+
+Test(store, junk_in_a_folder_goes_with_it) { check_junk(300, true); }
+Test(store, more_junk_takes_several_times) { check_junk(5000, false); }
 
 Test(journal, what_is_no_journal_is_refused)
 {
@@ -237,12 +403,12 @@ static _Noreturn void be_killed(int journal, struct claims *claims, unsigned see
 		snprintf(name, sizeof name, "n%d", at);
 		if (claims->of[at] == PRESENT) {
 			claims->of[at] = UNKNOWN;
-			if (store_unlink(mine, name) < 0)
+			if (store_unlink(mine, store_root(mine), name) < 0)
 				_exit(2);
 			claims->of[at] = ABSENT;
 		} else {
 			claims->of[at] = UNKNOWN;
-			if (store_create(mine, name, &plain, &node) < 0)
+			if (store_create(mine, store_root(mine), name, &plain, &node) < 0)
 				_exit(3);
 			claims->of[at] = PRESENT;
 		}
@@ -262,7 +428,7 @@ static void check_claims(int journal, struct claims *claims)
 		bool found;
 
 		snprintf(name, sizeof name, "n%d", at);
-		found = store_lookup(store, name) != NULL;
+		found = store_lookup(store, root(), name) != NULL;
 		if (claims->of[at] == UNKNOWN)
 			unknown++;
 		else
@@ -280,7 +446,8 @@ Test(journal, survives_kill_at_any_instant, .timeout = 60)
 	                             MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 	unsigned seed = 1;
 
-	cr_assert_eq(anon_init(&anon, ANON_MEMFD, NULL, 0), 0);
+	scratch = scratch_make();
+	cr_assert_eq(anon_init(&anon, ANON_MEMFD, NULL, 0, scratch.folder), 0);
 	for (int i = 0; i < KILLS; i++) {
 		long before = claims->changes;
 		pid_t victim = fork();
@@ -297,5 +464,6 @@ Test(journal, survives_kill_at_any_instant, .timeout = 60)
 		check_claims(journal, claims);
 	}
 	cr_log_info("%ld changes under %d kills", claims->changes, KILLS);
-	anon_deinit(&anon);
+	cr_assert_eq(store_new(&store, journal, &anon, NULL), 0);
+	end();
 }

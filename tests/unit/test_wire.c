@@ -2,6 +2,8 @@
 #include <criterion/criterion.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <stddef.h>
+#include <stdint.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -88,14 +90,135 @@ Test(wire, replies)
 	struct wire_header older = {WIRE_MAGIC, WIRE_VERSION_MIN, WIRE_LIST};
 	size_t size = sizeof reply + 2 * sizeof(struct wire_entry);
 
-	cr_expect_eq(wire_check_reply(&reply, size, &older), -EPROTONOSUPPORT);
-	cr_expect_eq(wire_check_reply(&reply, size, &asked), 0);
-	cr_expect_eq(wire_check_reply(&reply, size, &other), -EPROTO, "another operation's");
-	cr_expect_eq(wire_check_reply(&reply, size - 1, &asked), -EPROTO, "short");
+	cr_expect_eq(wire_check_reply(&reply, size, &older, NULL), -EPROTONOSUPPORT);
+	cr_expect_eq(wire_check_reply(&reply, size, &asked, NULL), 0);
+	cr_expect_eq(wire_check_reply(&reply, size, &other, NULL), -EPROTO, "another operation's");
+	cr_expect_eq(wire_check_reply(&reply, size - 1, &asked, NULL), -EPROTO, "short");
 	reply.result = WIRE_LIST_MAX + 1;
-	cr_expect_eq(wire_check_reply(&reply, size, &asked), -EPROTO, "more than fit");
+	cr_expect_eq(wire_check_reply(&reply, size, &asked, NULL), -EPROTO, "more than fit");
 	reply.result = -5000;
-	cr_expect_eq(wire_check_reply(&reply, sizeof reply, &asked), -EPROTO, "no errno");
+	cr_expect_eq(wire_check_reply(&reply, sizeof reply, &asked, NULL), -EPROTO, "no errno");
+}
+
+/* An operation on paths as it travels. */
+struct path_message {
+	struct wire_request request;
+	struct wire_places places;
+	char paths[2 * WIRE_PATH_MAX + 2];
+};
+
+static size_t path_message(struct path_message *message, enum wire_op op, const char *first,
+                           const char *second)
+{
+	memset(message, 0, sizeof *message);
+	message->request = wire_request_make(op);
+	message->places.length[0] = (uint16_t)strlen(first);
+	message->places.length[1] = (uint16_t)strlen(second);
+	strcpy(message->paths, first);
+	strcpy(message->paths + strlen(first), second);
+	return offsetof(struct path_message, paths) + strlen(first) + strlen(second);
+}
+
+static int judge_paths(enum wire_op op, const char *first, const char *second)
+{
+	static struct path_message message;
+	size_t size = path_message(&message, op, first, second);
+
+	return wire_check_request(&message.request, size);
+}
+
+Test(wire, paths_come_by_their_number)
+{
+	for (int op = WIRE_OP_PATHS; op < WIRE_OP_COUNT; op++) {
+		bool two = op == WIRE_SYMLINK || op == WIRE_LINK || op == WIRE_RENAME;
+
+		cr_expect(wire_is_on_paths((unsigned)op));
+		cr_expect_eq(judge_paths(op, "", ""), 0, "%d", op);
+		cr_expect_eq(judge_paths(op, "a/b", ""), op == WIRE_ROADS ? -EPROTO : 0, "%d", op);
+		cr_expect_eq(judge_paths(op, "a", "b"), two ? 0 : -EPROTO, "%d", op);
+		cr_expect_eq(judge_paths(op, "", "b"), two ? 0 : -EPROTO, "%d", op);
+	}
+	cr_expect(!wire_is_on_paths(WIRE_TRADE));
+	cr_expect(!wire_is_on_paths(WIRE_OP_COUNT));
+	cr_expect(!wire_is_on_paths(WIRE_LOOKUP | WIRE_ANSWER));
+}
+
+Test(wire, the_second_path_follows_the_first)
+{
+	static struct path_message message;
+
+	path_message(&message, WIRE_RENAME, "from", "to");
+	cr_expect_eq(memcmp(wire_path(&message.request, 0), "from", 4), 0);
+	cr_expect_eq(memcmp(wire_path(&message.request, 1), "to", 2), 0);
+}
+
+Test(wire, broken_paths_are_refused)
+{
+	static struct path_message message;
+	size_t size = path_message(&message, WIRE_LINK, "ab", "cd");
+
+	cr_expect_eq(wire_check_request(&message.request, size - 1), -EPROTO, "short");
+	cr_expect_eq(wire_check_request(&message.request, size + 1), -EPROTO, "long");
+	cr_expect_eq(wire_check_request(&message.request, sizeof message.request), -EPROTO);
+	cr_expect_eq(wire_check_request(&message.request, sizeof message.request +
+	                                sizeof message.places - 1), -EPROTO, "no places");
+	message.places.reserved = 1;
+	cr_expect_eq(wire_check_request(&message.request, size), -EPROTO, "reserved");
+	message.places.reserved = 0;
+	message.paths[1] = '\0';
+	cr_expect_eq(wire_check_request(&message.request, size), -EPROTO, "a NUL in the first");
+	message.paths[1] = 'b';
+	message.paths[3] = '\0';
+	cr_expect_eq(wire_check_request(&message.request, size), -EPROTO, "in the second");
+	path_message(&message, WIRE_LINK, "ab", "cd");
+	message.request.name_length = 1;
+	cr_expect_eq(wire_check_request(&message.request, size), -EPROTO, "a name");
+	path_message(&message, WIRE_LINK, "ab", "cd");
+	message.request.header.version = WIRE_VERSION_NEW - 1;
+	cr_expect_eq(wire_check_request(&message.request, size), -EPROTO, "before its time");
+	message.places.length[0] = UINT16_MAX;
+	message.places.length[1] = UINT16_MAX;
+	message.request.header.version = WIRE_VERSION;
+	cr_expect_eq(wire_check_request(&message.request, size), -EPROTO, "beyond its end");
+}
+
+Test(wire, the_longest_paths)
+{
+	static struct path_message message;
+	static char path[WIRE_PATH_MAX + 2];
+	size_t size;
+
+	memset(path, 'x', WIRE_PATH_MAX);
+	size = path_message(&message, WIRE_RENAME, path, path);
+	cr_expect_eq(wire_check_request(&message.request, size), 0);
+	path[WIRE_PATH_MAX] = 'x';
+	size = path_message(&message, WIRE_LOOKUP, path, "");
+	cr_expect_eq(wire_check_request(&message.request, size), -EPROTO);
+}
+
+Test(wire, answers_on_paths)
+{
+	struct wire_reply reply = {
+		.header = {WIRE_MAGIC, WIRE_VERSION, WIRE_READLINK | WIRE_ANSWER},
+	};
+	struct wire_header asked = {WIRE_MAGIC, WIRE_VERSION, WIRE_READLINK};
+	struct wire_told told = {.text_length = 5};
+	size_t size = sizeof reply + sizeof told + 5;
+
+	cr_expect_eq(wire_check_reply(&reply, size, &asked, &told), 0);
+	cr_expect_eq(wire_check_reply(&reply, size, &asked, NULL), -EPROTO, "not asked for");
+	cr_expect_eq(wire_check_reply(&reply, size - 1, &asked, &told), -EPROTO, "short");
+	cr_expect_eq(wire_check_reply(&reply, size + 1, &asked, &told), -EPROTO, "long");
+	cr_expect_eq(wire_check_reply(&reply, sizeof reply, &asked, &told), -EPROTO);
+	told.which = 2;
+	cr_expect_eq(wire_check_reply(&reply, size, &asked, &told), -EPROTO, "no third path");
+	told = (struct wire_told){.text_length = WIRE_TEXT_MAX + 1};
+	cr_expect_eq(wire_check_reply(&reply, sizeof reply + sizeof told + WIRE_TEXT_MAX + 1,
+	                              &asked, &told), -EPROTO, "too much");
+	told.text_length = 0;
+	reply.header.op = WIRE_READLINK;
+	cr_expect_eq(wire_check_reply(&reply, sizeof reply + sizeof told, &asked, &told), -EPROTO,
+	             "a request is no answer");
 }
 
 static void socket_pair(int pair[2])
@@ -221,4 +344,63 @@ Test(client, a_daemon_that_is_gone_is_said_to_be)
 	socket_pair(pair);
 	close(pair[1]);
 	cr_assert_eq(client_ask(pair[0], &request, &answer), -ECONNRESET);
+}
+
+/* The other end's word for a request that is there. */
+static void reply_to(int sock, const char *text, int fd)
+{
+	static struct path_message message;
+	struct iovec room = {&message, sizeof message};
+	struct wire_reply reply = {.header = {WIRE_MAGIC, WIRE_VERSION, 0}, .result = 0};
+	struct wire_told told = {.text_length = (uint32_t)strlen(text)};
+	struct iovec parts[] = {
+		{&reply, sizeof reply},
+		{&told, sizeof told},
+		{(char *)(uintptr_t)text, strlen(text)},
+	};
+	int passed;
+	ssize_t size = fdpass_receive(sock, &room, 1, &passed, NULL, 0);
+
+	if (size < 0 || wire_check_request(&message.request, (size_t)size) < 0)
+		_exit(1);
+	reply.header.op = message.request.header.op | WIRE_ANSWER;
+	reply.serial = message.request.serial;
+	_exit(fdpass_send(sock, parts, 3, fd, NULL, 0) < 0);
+}
+
+static int ask_about(enum wire_op op, uint32_t flags, const char *text, bool with_file,
+                     struct client_answer *answer)
+{
+	struct client_places places = {.places.length = {3, 0}, .paths = {"a/b", NULL}};
+	struct wire_request request = wire_request_make(op);
+	int pair[2];
+	int result;
+
+	socket_pair(pair);
+	request.flags = flags;
+	if (fork() == 0)
+		reply_to(pair[1], text, with_file ? pair[1] : -1);
+	close(pair[1]);
+	result = client_ask_places(pair[0], &request, &places, answer);
+	close(pair[0]);
+	return result;
+}
+
+Test(client, operations_on_paths)
+{
+	char text[WIRE_TEXT_MAX + 1];
+	struct client_answer answer = {.text = text, .text_room = sizeof text};
+
+	cr_assert_eq(ask_about(WIRE_READLINK, 0, "there", false, &answer), 0);
+	cr_expect_str_eq(text, "there");
+	cr_assert_eq(ask_about(WIRE_LOOKUP, WIRE_WANT_FILE, "", true, &answer), 0);
+	cr_expect_geq(answer.fd, 0);
+	cr_expect_str_eq(text, "");
+	close(answer.fd);
+	cr_expect_eq(ask_about(WIRE_LOOKUP, 0, "", true, &answer), -EPROTO, "nobody wants a file");
+	cr_expect_eq(ask_about(WIRE_OPEN_PATH, 0, "", false, &answer), -EPROTO, "no file");
+	answer.text_room = 5;
+	cr_expect_eq(ask_about(WIRE_READLINK, 0, "there", false, &answer), -EPROTO, "no room");
+	answer.text_room = 6;
+	cr_expect_eq(ask_about(WIRE_READLINK, 0, "there", false, &answer), 0);
 }
