@@ -1,51 +1,63 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "base/path.h"
 
-#include <errno.h>
 #include <string.h>
 
-static const char *const folder[] = {"dev", "shm"};
-
-enum { FOLDER_DEPTH = sizeof folder / sizeof folder[0] };
+static const char *skip_slashes(const char *path)
+{
+	return path + strspn(path, "/");
+}
 
 static bool is_word(const char *part, size_t length, const char *word)
 {
-	return strlen(word) == length && memcmp(part, word, length) == 0;
+	return strncmp(part, word, length) == 0 && !word[length];
 }
 
-static int take_name(const char *part, size_t length, struct name *ret_name)
+size_t path_length(const char *prefix, size_t depth)
 {
-	if (length > NAME_LENGTH_MAX)
-		return -ENAMETOOLONG;
-	/* Anything behind it, a slash too, would need it to be a folder. */
-	if (part[length])
-		return PATH_FOREIGN;
-	memcpy(ret_name->bytes, part, length);
-	ret_name->bytes[length] = '\0';
-	ret_name->length = length;
-	return PATH_NAME;
+	const char *at = prefix;
+
+	while (depth-- > 0) {
+		at = skip_slashes(at);
+		at += strcspn(at, "/");
+	}
+	return (size_t)(at - prefix);
 }
 
-int path_judge(const char *path, struct name *ret_name)
+/* The prefix's component behind `depth` others; of length 0 when there is none. */
+static const char *component(const char *prefix, size_t depth, size_t *ret_length)
 {
-	size_t depth = 0;
-	size_t length;
+	const char *at = skip_slashes(prefix + path_length(prefix, depth));
 
-	if (!path || path[0] != '/')
-		return PATH_FOREIGN;
-	for (const char *part = path + strspn(path, "/"); *part; part += strspn(part, "/")) {
-		length = strcspn(part, "/");
+	*ret_length = strcspn(at, "/");
+	return at;
+}
+
+enum path_kind path_judge(const char *prefix, const char *path, struct path_place *place)
+{
+	size_t wanted_length;
+	const char *wanted = component(prefix, place->depth, &wanted_length);
+
+	for (place->rest = skip_slashes(path);; place->rest = skip_slashes(place->rest)) {
+		const char *part = place->rest;
+		size_t length = strcspn(part, "/");
+
+		place->was_ours |= !wanted_length;
+		if (!length)
+			return wanted_length ? PATH_ABOVE : PATH_OURS;
 		if (is_word(part, length, "..")) {
 			/* Above the root is the root. */
-			depth -= depth > 0;
+			place->depth -= place->depth > 0;
 		} else if (!is_word(part, length, ".")) {
-			if (depth == FOLDER_DEPTH)
-				return take_name(part, length, ret_name);
-			if (!is_word(part, length, folder[depth]))
+			if (!wanted_length)
+				return PATH_OURS;
+			if (length != wanted_length || memcmp(part, wanted, length) != 0)
 				return PATH_FOREIGN;
-			depth++;
+			place->depth++;
+		} else if (!wanted_length && !*skip_slashes(part + 1)) {
+			return PATH_OURS;
 		}
-		part += length;
+		place->rest += length;
+		wanted = component(prefix, place->depth, &wanted_length);
 	}
-	return depth == FOLDER_DEPTH ? PATH_FOLDER : PATH_FOREIGN;
 }

@@ -1,20 +1,33 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* The one judge of paths: which lead to the store. */
+/* The one judge of paths: which lead below a prefix, by their letters alone. */
 #ifndef SHMEMU_BASE_PATH_H
 #define SHMEMU_BASE_PATH_H
 
-#include "base/name.h"
+#include <stdbool.h>
+#include <stddef.h>
 
 enum path_kind {
-	PATH_FOREIGN, /* not ours */
-	PATH_FOLDER,  /* /dev/shm itself */
-	PATH_NAME,    /* a file in it */
+	PATH_FOREIGN, /* elsewhere */
+	PATH_ABOVE,   /* it ends at the host's root, or at a folder that the prefix goes through */
+	PATH_OURS,    /* it ends at the prefix's last folder, or goes on below it */
 };
 
-/* Judges an absolute path by its letters alone: "//dev/./shm//x" and "/dev/../dev/shm/x" are
- * ours; what goes through other folders, or deeper, is not. `path` may be NULL. Returns a
- * path_kind, and for PATH_NAME fills in the name, or -ENAMETOOLONG for a file name over 255
- * bytes. */
-int path_judge(const char *path, struct name *ret_name);
+/* How far along a prefix a path has led. All 0: to the host's root. */
+struct path_place {
+	size_t depth;     /* components of the prefix that lie behind */
+	bool was_ours;    /* it has been in the prefix's last folder */
+	const char *rest; /* what is left of the path, with no slash before it; a last "." stays */
+};
+
+/* Judges where `path` leads from `place` on, of which it tells what became: "//dev/./shm//x" and
+ * "/dev/../dev/shm/x" lead to "x" below "/dev/shm", and "/dev/shm/../null" with "null" left from
+ * "/dev" on. Leading slashes count for nothing, so for a path from the root `place` is to be
+ * PATH_ROOT. `prefix` begins with a slash. Below the prefix nothing is judged: there may be links.
+ */
+#define PATH_ROOT ((struct path_place){.depth = 0})
+enum path_kind path_judge(const char *prefix, const char *path, struct path_place *place);
+
+/* The bytes of the first `depth` components of a prefix, from its first slash on. */
+size_t path_length(const char *prefix, size_t depth);
 
 #endif

@@ -1,14 +1,13 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "preload/ask.h"
 
-#include <sys/resource.h>
-
 #include "base/own.h"
 #include "preload/boot.h"
 #include "preload/pool.h"
+#include "preload/roads.h"
 #include "preload/start.h"
 
-enum { ATTEMPTS = 3, FDS_ABOVE = 1024, FDS_RESERVED = 64 };
+enum { ATTEMPTS = 3 };
 
 static const char *unless_empty(const struct text *text)
 {
@@ -60,24 +59,6 @@ static int connect_somewhere(struct text *ret_why)
 	return result;
 }
 
-/* Out of the way of programs that count on the lowest numbers, or close what they find there. */
-static int move_up(int sock)
-{
-	struct rlimit limit = {FDS_ABOVE, FDS_ABOVE};
-	int moved;
-
-	sys_call(SYS_prlimit64, 0, RLIMIT_NOFILE, 0, (long)&limit, 0, 0);
-	if (limit.rlim_cur > FDS_ABOVE)
-		limit.rlim_cur = FDS_ABOVE;
-	if (limit.rlim_cur <= 2 * FDS_RESERVED)
-		return sock;
-	moved = sys_fcntl(sock, F_DUPFD_CLOEXEC, (long)limit.rlim_cur - FDS_RESERVED);
-	if (moved < 0)
-		return sock;
-	sys_close(sock);
-	return moved;
-}
-
 /* A process, and a child that it forks, goes on with the daemon that it has, which it may no longer
  * be able to reach by path: it may have another uid, root or mount namespace by now, and must go on
  * seeing the same names. */
@@ -86,9 +67,33 @@ static int connect_anew(int other, struct text *ret_why)
 	OWN_FD known = other;
 	int sock = known >= 0 ? client_adopt(known) : -ENOENT;
 
-	if (sock < 0)
+	if (sock < 0) {
+		/* It may be another daemon. */
+		roads_forget();
 		sock = connect_somewhere(ret_why);
-	return sock < 0 ? sock : move_up(sock);
+	}
+	return sock < 0 ? sock : pool_move_up(sock);
+}
+
+/* A request, with its paths if it is about some. */
+struct question {
+	struct wire_request *request;
+	const struct client_places *places;
+};
+
+static int put(int sock, const struct question *question, struct client_answer *ret_answer)
+{
+	if (question->places)
+		return client_ask_places(sock, question->request, question->places, ret_answer);
+	return client_ask(sock, question->request, ret_answer);
+}
+
+static bool brings_file(const struct wire_request *request)
+{
+	enum wire_op op = request->header.op;
+
+	return op == WIRE_OPEN || op == WIRE_OPEN_PATH || op == WIRE_TRADE ||
+	       (op == WIRE_LOOKUP && (request->flags & WIRE_WANT_FILE));
 }
 
 /* A free descriptor number must be there before anything is changed for an fd that could not be
@@ -97,7 +102,7 @@ static int check_room(const struct line *line, const struct wire_request *reques
 {
 	int spare;
 
-	if (request->header.op != WIRE_OPEN)
+	if (!brings_file(request))
 		return 0;
 	spare = sys_fcntl(line->sock, F_DUPFD_CLOEXEC, 0);
 	if (spare < 0)
@@ -107,20 +112,24 @@ static int check_room(const struct line *line, const struct wire_request *reques
 }
 
 /* Another thread took the last number meanwhile. */
-static void undo(const struct line *line, const struct wire_request *request,
+static void undo(const struct line *line, const struct question *question,
                  const struct client_answer *answer)
 {
-	struct wire_request removal = wire_request_make(WIRE_UNLINK);
-	struct client_answer ignored;
+	const struct wire_request *request = question->request;
+	struct wire_request removal =
+		wire_request_make(question->places ? WIRE_REMOVE : WIRE_UNLINK);
+	struct question remove = {&removal, question->places};
+	struct client_answer ignored = {.text = answer->text, .text_room = answer->text_room};
 
 	if (!answer->reply.created || !answer->reply.ino)
 		return;
-	wire_request_name(&removal, request->name, request->name_length);
+	if (!question->places)
+		wire_request_name(&removal, request->name, request->name_length);
 	removal.ino = answer->reply.ino;
-	client_ask(line->sock, &removal, &ignored);
+	put(line->sock, &remove, &ignored);
 }
 
-static int ask_once(struct wire_request *request, struct client_answer *ret_answer,
+static int ask_once(const struct question *question, struct client_answer *ret_answer,
                     struct text *ret_why)
 {
 	int other;
@@ -129,11 +138,11 @@ static int ask_once(struct wire_request *request, struct client_answer *ret_answ
 
 	if (line.sock < 0)
 		line.sock = connect_anew(other, ret_why);
-	result = line.sock < 0 ? line.sock : check_room(&line, request);
+	result = line.sock < 0 ? line.sock : check_room(&line, question->request);
 	if (result == 0)
-		result = client_ask(line.sock, request, ret_answer);
+		result = put(line.sock, question, ret_answer);
 	if (result == -EMFILE && line.sock >= 0)
-		undo(&line, request, ret_answer);
+		undo(&line, question, ret_answer);
 	if (line.sock >= 0 && (result == 0 || result == -EMFILE))
 		pool_put(line);
 	else
@@ -170,7 +179,7 @@ static void log_failure(int result, const struct client_answer *answer, struct t
 	boot_log_error(*why, -result);
 }
 
-int ask(struct wire_request *request, struct client_answer *ret_answer)
+static int ask_question(const struct question *question, struct client_answer *ret_answer)
 {
 	struct text why = TEXT_NULL;
 	int result = -ECONNRESET;
@@ -181,10 +190,24 @@ int ask(struct wire_request *request, struct client_answer *ret_answer)
 	/* A daemon that ends between two requests, of itself or not, has not seen this one. */
 	for (int attempt = 0; attempt < ATTEMPTS && result == -ECONNRESET; attempt++) {
 		why = TEXT_NULL;
-		result = ask_once(request, ret_answer, &why);
+		result = ask_once(question, ret_answer, &why);
 	}
-	if (result == 0)
+	if (result == 0) {
+		if (ret_answer->fd >= 0)
+			roads_note_limits(&ret_answer->reply.roads);
 		return ret_answer->reply.result;
+	}
 	log_failure(result, ret_answer, &why);
 	return as_host_sees(result);
+}
+
+int ask(struct wire_request *request, struct client_answer *ret_answer)
+{
+	return ask_question(&(struct question){request, NULL}, ret_answer);
+}
+
+int ask_places(struct wire_request *request, const struct client_places *places,
+               struct client_answer *ret_answer)
+{
+	return ask_question(&(struct question){request, places}, ret_answer);
 }

@@ -11,4 +11,8 @@
  * that fails has changed nothing. */
 int ask(struct wire_request *request, struct client_answer *ret_answer);
 
+/* The same for an operation on paths. ret_answer->text is the caller's room. */
+int ask_places(struct wire_request *request, const struct client_places *places,
+               struct client_answer *ret_answer);
+
 #endif

@@ -57,6 +57,30 @@ static struct text library_path(void)
 	return absolute(self.dli_fname);
 }
 
+/* Takes what stands between colons, from its first slash on. */
+static void add_prefix(const char *prefix)
+{
+	if (prefix[0] == '/' && prefix[strspn(prefix, "/")] && config.prefix_count < PREFIXES_MAX)
+		config.prefixes[config.prefix_count++] = prefix;
+}
+
+static void set_prefixes(void)
+{
+	char *at = config.paths.bytes;
+	char *colon;
+
+	if (strcmp(at, "off") == 0)
+		return;
+	add_prefix("/dev/shm");
+	for (; (colon = strchr(at, ':')); at = colon + 1) {
+		*colon = '\0';
+		add_prefix(at);
+	}
+	/* Half a path would be another's. */
+	if (!config.paths.cut)
+		add_prefix(at);
+}
+
 static void boot(void)
 {
 	config = (struct config){
@@ -65,7 +89,9 @@ static void boot(void)
 		.xdg_runtime_dir = setting("XDG_RUNTIME_DIR"),
 		.tmpdir = setting("TMPDIR"),
 		.library = library_path(),
+		.paths = setting("SHMEMU_PATHS"),
 	};
+	set_prefixes();
 }
 
 const struct config *boot_config(void)

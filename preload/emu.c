@@ -1,10 +1,14 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "preload/emu.h"
 
+#include <fcntl.h>
+
 #include "base/sys.h"
 #include "preload/ask.h"
 #include "preload/boot.h"
+#include "preload/paths.h"
 #include "preload/umask.h"
+#include "preload/way.h"
 
 int emu_parse(enum name_kind kind, const char *given, struct name *ret_name)
 {
@@ -19,6 +23,23 @@ int emu_parse(enum name_kind kind, const char *given, struct name *ret_name)
 	return result;
 }
 
+int emu_open_other(const char *name, int flags, mode_t mode, int refusal)
+{
+	struct text path = TEXT_NULL;
+
+	text_string(&path, "/dev/shm/");
+	text_string(&path, name);
+	if (way_is_foreign(AT_FDCWD, path.bytes))
+		return refusal;
+	return path_open(AT_FDCWD, path.bytes, flags, mode);
+}
+
+/* Has the daemon said that the name is not a regular file's? Then it opens by path only. */
+static bool is_other(int result)
+{
+	return result == -EISDIR || result == -ENXIO;
+}
+
 int emu_open(const struct name *name, int flags, mode_t mode)
 {
 	struct wire_request request = wire_request_make(WIRE_OPEN);
@@ -30,6 +51,8 @@ int emu_open(const struct name *name, int flags, mode_t mode)
 	if (flags & O_CREAT)
 		request.mode = mode & ~umask_read();
 	result = ask(&request, &answer);
+	if (is_other(result))
+		return emu_open_other(name->bytes, flags, mode, result);
 	if (result < 0)
 		return result;
 	/* It comes close-on-exec, lest another thread's fork and exec take it along. */

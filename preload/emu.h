@@ -14,6 +14,10 @@ int emu_parse(enum name_kind kind, const char *given, struct name *ret_name);
  * Returns a descriptor owned by the caller, or -errno. */
 int emu_open(const struct name *name, int flags, mode_t mode);
 
+/* The same for what need not be a regular file, nor a possible name: "." and "..". `refusal` is the
+ * result where paths are none of our business. */
+int emu_open_other(const char *name, int flags, mode_t mode, int refusal);
+
 /* unlink(2) of a file in /dev/shm. Returns 0 or -errno. */
 int emu_unlink(const struct name *name);
 

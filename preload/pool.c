@@ -14,8 +14,11 @@
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 
 #include "base/own.h"
+
+enum { FDS_ABOVE = 1024, FDS_RESERVED = 64 };
 
 /* The socket is the user's to change, while in use, and anybody's to look at. */
 struct slot {
@@ -151,4 +154,21 @@ void pool_cut(struct line line)
 		pool.slots[line.slot].sock = -1;
 	fd_close_at(&line.sock);
 	give_back(line.slot);
+}
+
+int pool_move_up(int fd)
+{
+	struct rlimit limit = {FDS_ABOVE, FDS_ABOVE};
+	int moved;
+
+	sys_call(SYS_prlimit64, 0, RLIMIT_NOFILE, 0, (long)&limit, 0, 0);
+	if (limit.rlim_cur > FDS_ABOVE)
+		limit.rlim_cur = FDS_ABOVE;
+	if (limit.rlim_cur <= 2 * FDS_RESERVED)
+		return fd;
+	moved = sys_fcntl(fd, F_DUPFD_CLOEXEC, (long)limit.rlim_cur - FDS_RESERVED);
+	if (moved < 0)
+		return fd;
+	sys_close(fd);
+	return moved;
 }

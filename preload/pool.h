@@ -24,4 +24,8 @@ void pool_put(struct line line);
 /* Closes it: out of step, or its daemon is gone. */
 void pool_cut(struct line line);
 
+/* Moves a descriptor out of the way of programs that count on the lowest numbers, or close what
+ * they find there; taken. Where there is no room, it stays what it was. */
+int pool_move_up(int fd);
+
 #endif

@@ -3,9 +3,12 @@
 
 #include <dlfcn.h>
 #include <pthread.h>
+#include <stdatomic.h>
+#include <stdbool.h>
 #include <string.h>
 
 static struct real real;
+static atomic_bool is_ready;
 
 static void resolve(void *ret_function, const char *name)
 {
@@ -18,10 +21,18 @@ static void resolve(void *ret_function, const char *name)
 static void resolve_all(void)
 {
 #define CALL(result, name, arguments)
+#define SAME(name, as)
 #define PASSED(result, name, arguments) resolve(&real.name, #name);
 #include "preload/calls.def"
 #undef CALL
+#undef SAME
 #undef PASSED
+	atomic_store(&is_ready, true);
+}
+
+const struct real *real_if_ready(void)
+{
+	return atomic_load_explicit(&is_ready, memory_order_acquire) ? &real : NULL;
 }
 
 const struct real *real_calls(void)

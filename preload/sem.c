@@ -2,6 +2,7 @@
 /* sem_open, sem_close, sem_unlink. A semaphore is a file that holds glibc's own sem_t, so its
  * sem_wait and sem_post work on the mapping as they are. The first value travels with the
  * request: the file has it before it has its name. */
+#include <fcntl.h>
 #include <limits.h>
 #include <semaphore.h>
 #include <stdarg.h>
@@ -50,6 +51,10 @@ static int request_open(const struct name *name, int oflag, mode_t mode, unsigne
 	result = ask(&request, &answer);
 	if (result == -ENOENT && impossible)
 		return -EINVAL;
+	if (result == -ENXIO) {
+		result = emu_open_other(name->bytes, O_RDWR | O_NOFOLLOW | O_CLOEXEC, 0, result);
+		answer.fd = result;
+	}
 	if (result < 0)
 		return result;
 	*ret_fd = answer.fd;

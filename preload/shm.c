@@ -14,11 +14,16 @@ static int emu_shm_open(const char *name, int oflag, mode_t mode)
 	struct name parsed;
 	int result = emu_parse(NAME_SEGMENT, name, &parsed);
 
-	/* "." and ".." are folders in /dev/shm, which glibc refuses so. */
-	if (result == 0 && !name_is_valid(parsed.bytes, parsed.length))
-		result = -EINVAL;
+	if (result < 0)
+		return result;
 	/* glibc adds these two. */
-	return result < 0 ? result : emu_open(&parsed, oflag | O_NOFOLLOW | O_CLOEXEC, mode);
+	oflag |= O_NOFOLLOW | O_CLOEXEC;
+	if (name_is_valid(parsed.bytes, parsed.length))
+		result = emu_open(&parsed, oflag, mode);
+	else
+		result = emu_open_other(parsed.bytes, oflag, mode, -EINVAL);
+	/* So glibc has it. */
+	return result == -EISDIR ? -EINVAL : result;
 }
 
 EXPORT int shm_open(const char *name, int oflag, mode_t mode)

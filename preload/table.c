@@ -115,8 +115,11 @@ static int map(int fd, const struct stat *status, struct semaphore *place)
 {
 	void *address;
 
+	/* A fifo. */
+	if (!S_ISREG(status->st_mode))
+		return -ENODEV;
 	/* Touching a mapping past its file's end is a SIGBUS in the program. */
-	if (!S_ISREG(status->st_mode) || (size_t)status->st_size < sizeof(sem_t))
+	if ((size_t)status->st_size < sizeof(sem_t))
 		return -EINVAL;
 	address = sys_mmap(sizeof(sem_t), PROT_READ | PROT_WRITE, MAP_SHARED, fd);
 	if (sys_is_error(address))

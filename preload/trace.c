@@ -55,7 +55,7 @@ void trace_open(const char *call, const char *name, int oflag, mode_t mode, long
 	end(&line, result);
 }
 
-void trace_name(const char *call, const char *name, int result)
+void trace_name(const char *call, const char *name, long result)
 {
 	struct text line;
 

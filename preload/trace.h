@@ -7,7 +7,7 @@
 #include <sys/types.h>
 
 void trace_open(const char *call, const char *name, int oflag, mode_t mode, long result);
-void trace_name(const char *call, const char *name, int result);
+void trace_name(const char *call, const char *name, long result);
 void trace_address(const char *call, const void *address, int result);
 
 #endif

@@ -27,15 +27,23 @@ static void check_name(enum name_kind kind, const char *given)
 	insist((kind == NAME_SEMAPHORE) <= name_is_semaphore(name.bytes));
 }
 
-static void check_path(const char *given)
+/* What is left of a path is its end, and what comes before leads to where it is said to: judged by
+ * itself it comes to the same depth. */
+static void check_path(const char *prefix, const char *given)
 {
-	struct name name;
-	int judged = path_judge(given, &name);
+	struct path_place place = PATH_ROOT;
+	struct path_place again = PATH_ROOT;
+	enum path_kind kind = path_judge(prefix, given, &place);
+	size_t length = strlen(given) - strlen(place.rest);
+	char *before = strndup(given, length);
 
-	if (judged != PATH_NAME)
-		return;
-	insist(given[0] == '/' && strstr(given, name.bytes));
-	insist(name_is_valid(name.bytes, name.length) && name.length == strlen(name.bytes));
+	insist(before && strcmp(given + length, place.rest) == 0);
+	insist(place.rest[0] != '/');
+	insist(kind != PATH_OURS || place.was_ours);
+	insist(path_judge(prefix, before, &again) != PATH_FOREIGN);
+	insist(again.depth == place.depth && again.was_ours == place.was_ours);
+	insist((kind == PATH_OURS) <= (place.depth == 2));
+	free(before);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
@@ -47,7 +55,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	text[size] = '\0';
 	check_name(NAME_SEGMENT, text);
 	check_name(NAME_SEMAPHORE, text);
-	check_path(text);
+	check_path("/dev/shm", text);
+	check_path("//d//s/", text);
 	name_is_valid(text, size);
 	free(text);
 	return 0;

@@ -1,0 +1,175 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* open in all its forms. What is not ours goes to libc's function as it came, which keeps that a
+ * cancellation point and a signal-safe call, at the price of looking at the path's first letters.
+ */
+#include <fcntl.h>
+#include <pthread.h>
+#include <stdarg.h>
+
+#include "base/own.h"
+#include "preload/export.h"
+#include "preload/paths.h"
+#include "preload/pool.h"
+#include "preload/real.h"
+#include "preload/umask.h"
+#include "preload/way.h"
+
+struct opening {
+	int flags;
+	mode_t mode;
+};
+
+static bool takes_mode(int flags)
+{
+	return (flags & O_CREAT) || (flags & O_TMPFILE) == O_TMPFILE;
+}
+
+static long open_natively(const struct errand *errand, int dirfd, const char *path, bool nofollow)
+{
+	const struct opening *opening = errand->details;
+
+	return way_result(real_calls()->openat(dirfd, path, opening->flags, opening->mode));
+}
+
+/* What comes O_PATH is opened here: the kernel judges, and waits where it is a fifo. */
+static long open_stand_in(struct way *way, mode_t type, int flags)
+{
+	struct opening again = {flags & ~(O_CREAT | O_EXCL | O_NOFOLLOW), 0};
+
+	/* tmpfs on /dev/shm has "nodev". */
+	if (S_ISCHR(type) || S_ISBLK(type))
+		return -EACCES;
+	return way_natively(way, &(struct errand){.natively = open_natively, .details = &again});
+}
+
+static long open_served(const struct errand *errand, struct way *way)
+{
+	const struct opening *opening = errand->details;
+	struct wire_request request = wire_request_make(WIRE_OPEN_PATH);
+	struct client_answer answer;
+	mode_t type;
+	long result;
+
+	request.flags = (uint32_t)opening->flags;
+	if (takes_mode(opening->flags))
+		request.mode = opening->mode & ~umask_read();
+	result = way_ask(way, &request, &answer);
+	/* The root, by a path with a slash at its end, which has not come so far. */
+	if (result == -EEXIST && !*way->path && way->path[-1] == '/')
+		return -EISDIR;
+	if (result < 0)
+		return result;
+	type = answer.told.stat.mode;
+	if (S_ISDIR(type))
+		way_had_folder();
+	if (!S_ISREG(type) && !(opening->flags & O_PATH)) {
+		/* Out of the way: the program gets the lowest number. */
+		fd_close_at(&way->stand_in);
+		way->stand_in = pool_move_up(answer.fd);
+		return open_stand_in(way, type, opening->flags);
+	}
+	/* It comes close-on-exec, lest another thread's fork and exec take it along. */
+	if (!(opening->flags & O_CLOEXEC))
+		sys_fcntl(answer.fd, F_SETFD, 0);
+	return answer.fd;
+}
+
+static int emu_open_path(int dirfd, const char *path, int flags, mode_t mode)
+{
+	struct opening opening = {flags, mode};
+
+	return (int)way_go(dirfd, path, &(struct errand){
+		.natively = open_natively,
+		.served = open_served,
+		.nofollow = flags & O_NOFOLLOW,
+		.details = &opening,
+	});
+}
+
+static int open_ours(const char *call, int dirfd, const char *path, int flags, mode_t mode)
+{
+	int result;
+
+	pthread_testcancel();
+	result = emu_open_path(dirfd, path, flags, mode);
+	trace_open(call, path, flags, mode, result);
+	return export_result(result);
+}
+
+int path_open(int dirfd, const char *path, int flags, mode_t mode)
+{
+	int before = errno;
+	long result;
+
+	if (!way_is_foreign(dirfd, path))
+		return emu_open_path(dirfd, path, flags, mode);
+	result = way_result(real_calls()->openat(dirfd, path, flags, mode));
+	errno = before;
+	return (int)result;
+}
+
+static mode_t mode_argument(int flags, va_list more)
+{
+	return takes_mode(flags) ? va_arg(more, mode_t) : 0;
+}
+
+#define TAKE_MODE(mode) \
+	do { \
+		va_list more; \
+\
+		va_start(more, flags); \
+		mode = mode_argument(flags, more); \
+		va_end(more); \
+	} while (0)
+
+EXPORT int open(const char *pathname, int flags, ...)
+{
+	mode_t mode;
+
+	TAKE_MODE(mode);
+	if (way_is_foreign(AT_FDCWD, pathname))
+		return real_calls()->open(pathname, flags, mode);
+	return open_ours("open", AT_FDCWD, pathname, flags, mode);
+}
+
+EXPORT int openat(int dirfd, const char *pathname, int flags, ...)
+{
+	mode_t mode;
+
+	TAKE_MODE(mode);
+	if (way_is_foreign(dirfd, pathname))
+		return real_calls()->openat(dirfd, pathname, flags, mode);
+	return open_ours("openat", dirfd, pathname, flags, mode);
+}
+
+EXPORT int creat(const char *pathname, mode_t mode)
+{
+	if (way_is_foreign(AT_FDCWD, pathname))
+		return real_calls()->creat(pathname, mode);
+	return open_ours("creat", AT_FDCWD, pathname, O_CREAT | O_WRONLY | O_TRUNC, mode);
+}
+
+/* Without a mode there must be no O_CREAT: glibc ends the program. */
+EXPORT int __open_2(const char *pathname, int flags);
+EXPORT int __open_2(const char *pathname, int flags)
+{
+	if (takes_mode(flags) || way_is_foreign(AT_FDCWD, pathname))
+		return real_calls()->__open_2(pathname, flags);
+	return open_ours("__open_2", AT_FDCWD, pathname, flags, 0);
+}
+
+EXPORT int __openat_2(int dirfd, const char *pathname, int flags);
+EXPORT int __openat_2(int dirfd, const char *pathname, int flags)
+{
+	if (takes_mode(flags) || way_is_foreign(dirfd, pathname))
+		return real_calls()->__openat_2(dirfd, pathname, flags);
+	return open_ours("__openat_2", dirfd, pathname, flags, 0);
+}
+
+int __open64_2(const char *pathname, int flags);
+int __openat64_2(int dirfd, const char *pathname, int flags);
+EXPORT_SAME(open64, open);
+EXPORT_SAME(openat64, openat);
+EXPORT_SAME(creat64, creat);
+EXPORT_SAME(__open64_2, __open_2);
+EXPORT_SAME(__openat64_2, __openat_2);

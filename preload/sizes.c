@@ -1,0 +1,120 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Files that grow. Where the store has a limit there must be room when a file is made longer, not
+ * when its pages are touched, for that would be a SIGBUS; and what a user's share is too small for
+ * is EDQUOT. The kernel has one word for both. */
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/own.h"
+#include "preload/export.h"
+#include "preload/real.h"
+#include "preload/roads.h"
+#include "preload/way.h"
+
+/* Of a file on which there is a limit: its size, and the error of what does not fit. */
+struct limit {
+	off_t size;
+	int full; /* -ENOSPC or -EDQUOT; 0: there is no limit */
+};
+
+static struct limit find_limit(int fd)
+{
+	struct roads_limits limits;
+	struct stat status;
+
+	if (!roads_limits(&limits) || sys_fstat(fd, &status) < 0 || !S_ISREG(status.st_mode))
+		return (struct limit){0};
+	if (limits.share && status.st_dev == limits.share)
+		return (struct limit){status.st_size, -EDQUOT};
+	if (limits.all && status.st_dev == limits.all)
+		return (struct limit){status.st_size, -ENOSPC};
+	return (struct limit){0};
+}
+
+/* 0, or the error when there is no room for `length` bytes. All others are ftruncate's own. */
+static int reserve(int fd, off_t length)
+{
+	struct limit limit = find_limit(fd);
+	long result = 0;
+
+	if (limit.full && length > limit.size)
+		result = sys_call(SYS_fallocate, fd, 0, limit.size, length - limit.size, 0, 0);
+	return result == -ENOSPC ? limit.full : 0;
+}
+
+EXPORT int ftruncate(int fd, off_t length)
+{
+	int result = reserve(fd, length);
+
+	return result < 0 ? export_result(result) : real_calls()->ftruncate(fd, length);
+}
+
+EXPORT int fallocate(int fd, int mode, off_t offset, off_t len)
+{
+	int result = real_calls()->fallocate(fd, mode, offset, len);
+
+	if (result < 0 && errno == ENOSPC && find_limit(fd).full)
+		return export_result(find_limit(fd).full);
+	return result;
+}
+
+EXPORT int posix_fallocate(int fd, off_t offset, off_t len)
+{
+	int error = real_calls()->posix_fallocate(fd, offset, len);
+	struct limit limit = {0};
+
+	if (error == ENOSPC)
+		limit = find_limit(fd);
+	return limit.full ? -limit.full : error;
+}
+
+static long truncate_natively(const struct errand *errand, int dirfd, const char *path,
+                              bool nofollow)
+{
+	const off_t *length = errand->details;
+
+	return way_result(real_calls()->truncate(path, *length));
+}
+
+static long truncate_served(const struct errand *errand, struct way *way)
+{
+	const off_t *length = errand->details;
+	struct roads_limits limits;
+	OWN_FD file = -1;
+	struct wire_stat told;
+	long result = way_find(way, false, &told);
+
+	if (result < 0)
+		return result;
+	/* An empty file stands for it. */
+	if (S_ISCHR(told.mode) || S_ISBLK(told.mode))
+		return -EINVAL;
+	if (S_ISREG(told.mode) && roads_limits(&limits))
+		file = sys_openat(AT_FDCWD, way_fd_path(way->stand_in).bytes,
+		                  O_WRONLY | O_CLOEXEC, 0);
+	result = file < 0 ? 0 : reserve(file, *length);
+	return result < 0 ? result : way_natively(way, errand);
+}
+
+static int emu_truncate(const char *path, off_t length)
+{
+	if (length < 0)
+		return -EINVAL;
+	return (int)way_go(AT_FDCWD, path, &(struct errand){
+		.natively = truncate_natively, .served = truncate_served, .details = &length,
+	});
+}
+
+EXPORT int truncate(const char *path, off_t length)
+{
+	if (way_is_foreign(AT_FDCWD, path))
+		return real_calls()->truncate(path, length);
+	return export_named("truncate", path, emu_truncate(path, length));
+}
+
+_Static_assert(sizeof(off_t) == sizeof(off64_t), "truncate64 is truncate");
+EXPORT_SAME(truncate64, truncate);
+EXPORT_SAME(ftruncate64, ftruncate);
+EXPORT_SAME(fallocate64, fallocate);
+EXPORT_SAME(posix_fallocate64, posix_fallocate);
