@@ -11,6 +11,8 @@
 #include "base/place.h"
 #include "cli/say.h"
 
+enum { LIMIT_VERSION = 4 };
+
 static int connect_at(const struct text *path)
 {
 	OWN_FD folder = -1;
@@ -21,7 +23,7 @@ static int connect_at(const struct text *path)
 	return folder < 0 ? folder : place_connect(folder, path->bytes, geteuid());
 }
 
-int ask_connect(const char *folder)
+int ask_try_connect(const char *folder, struct text *ret_path)
 {
 	struct place_hints hints = {
 		.shmemu_dir = folder ? folder : secure_getenv("SHMEMU_DIR"),
@@ -32,14 +34,23 @@ int ask_connect(const char *folder)
 	size_t count = place_candidates(&hints, geteuid(), paths);
 	int result = -ENOENT;
 
-	for (size_t i = 0; i < count && result < 0; i++)
+	for (size_t i = 0; i < count && result < 0; i++) {
 		result = connect_at(&paths[i]);
+		*ret_path = paths[i];
+	}
+	return result;
+}
+
+int ask_connect(const char *folder)
+{
+	struct text path;
+	int result = ask_try_connect(folder, &path);
+
 	if (result == -ENOENT || result == -ECONNREFUSED)
 		fail("no daemon serves %s: programs with the library start one; SHMEMU_DIR or "
-		     "--dir names another folder", paths[count - 1].bytes);
+		     "--dir names another folder", path.bytes);
 	if (result < 0)
-		fail("cannot use the daemon's folder %s: %s", paths[count - 1].bytes,
-		     strerror(-result));
+		fail("cannot use the daemon's folder %s: %s", path.bytes, strerror(-result));
 	return result;
 }
 
@@ -63,6 +74,26 @@ struct wire_status ask_status(int sock)
 
 	ask(sock, &request, &answer);
 	return answer.reply.status;
+}
+
+int ask_limits(int sock, uint32_t what, uint64_t value, struct wire_limits *ret_limits)
+{
+	struct wire_request request = wire_request_make(WIRE_LIMIT);
+	struct client_answer answer;
+	int result;
+
+	request.mode = what;
+	request.ino = value;
+	result = client_ask(sock, &request, &answer);
+	if (result == 0)
+		result = answer.reply.result;
+	/* An older daemon was asked in its own version, in which there is no such thing. */
+	if (result < 0 && (result == -EPROTONOSUPPORT || request.header.version < LIMIT_VERSION))
+		fail("the daemon is of an older version, and has no limits that can be changed: "
+		     "'shmemu upgrade', or end it and start it anew");
+	if (result == 0)
+		*ret_limits = answer.reply.limits;
+	return result;
 }
 
 int ask_list(int sock, uint32_t flags, uint64_t cursor,

@@ -19,6 +19,7 @@
 #include "base/own.h"
 #include "base/place.h"
 #include "cli/folder.h"
+#include "cli/privilege.h"
 #include "cli/say.h"
 #include "cli/signals.h"
 
@@ -57,25 +58,37 @@ static void reset_signals(void)
 	sigprocmask(SIG_SETMASK, &none, NULL);
 }
 
-static _Noreturn void become_daemon(const char *program, const char *place, bool lasting,
-                                    pid_t tool)
+static void execute(const struct daemon_plan *plan)
 {
-	char ready[32], idle[32];
+	char ready[32], idle[32], size[64];
+	const char *words[] = {plan->program, "--foreground", ready, idle, NULL, NULL, NULL};
+	size_t count = 4;
 
+	snprintf(ready, sizeof ready, "--ready-fd=%d", KEPT_FD);
+	snprintf(idle, sizeof idle, "--idle-exit=%d", plan->lasting ? DAEMON_IDLE_SECONDS : 0);
+	snprintf(size, sizeof size, "--size=%s", plan->size ? plan->size : "");
+	if (plan->size)
+		words[count++] = size;
+	words[count] = plan->mount ? plan->mount : "--no-mount";
+	execv(plan->program, (char *const *)(uintptr_t)words);
+}
+
+static _Noreturn void become_daemon(const struct daemon_plan *plan, pid_t tool)
+{
 	/* Ctrl-C is not for it: it is in no terminal's session. */
 	setsid();
-	if (!lasting)
+	if (plan->privileged)
+		privilege_keep_over_exec();
+	if (!plan->lasting)
 		prctl(PR_SET_PDEATHSIG, SIGTERM, 0, 0, 0);
-	if (!lasting && getppid() != tool)
+	if (!plan->lasting && getppid() != tool)
 		_exit(EXIT_FAILURE);
 	reset_signals();
-	setenv("SHMEMU_DIR", place, 1);
+	setenv("SHMEMU_DIR", plan->folder->place.bytes, 1);
 	unsetenv("LD_PRELOAD");
-	snprintf(ready, sizeof ready, "--ready-fd=%d", KEPT_FD);
-	snprintf(idle, sizeof idle, "--idle-exit=%d", lasting ? DAEMON_IDLE_SECONDS : 0);
 	if (chdir("/") == 0)
-		execl(program, program, "--no-mount", "--foreground", ready, idle, (char *)NULL);
-	dprintf(STDERR_FILENO, "cannot run %s: %s\n", program, strerror(errno));
+		execute(plan);
+	dprintf(STDERR_FILENO, "cannot run %s: %s\n", plan->program, strerror(errno));
 	_exit(EXIT_FAILURE);
 }
 
@@ -130,8 +143,7 @@ static void explain(const struct daemon *daemon, const char *program)
 		say("the daemon %s ended before it served, and did not say why", program);
 }
 
-static int fork_daemon(struct daemon *daemon, const char *program, const struct folder *folder,
-                       bool lasting, int *ret_ready)
+static int fork_daemon(struct daemon *daemon, const struct daemon_plan *plan, int *ret_ready)
 {
 	pid_t tool = getpid();
 	int ready[2], errors[2];
@@ -141,7 +153,7 @@ static int fork_daemon(struct daemon *daemon, const char *program, const struct 
 	daemon->pid = fork();
 	if (daemon->pid == 0) {
 		arrange_descriptors(ready[1], errors[1]);
-		become_daemon(program, folder->place.bytes, lasting, tool);
+		become_daemon(plan, tool);
 	}
 	close(ready[1]);
 	close(errors[1]);
@@ -154,23 +166,24 @@ static int fork_daemon(struct daemon *daemon, const char *program, const struct 
 	return -EIO;
 }
 
-int daemon_start(struct daemon *daemon, const char *program, const struct folder *folder,
-                 const struct signals *signals, bool lasting, int *ret_signal)
+int daemon_start(struct daemon *daemon, const struct daemon_plan *plan,
+                 const struct signals *signals, int *ret_signal)
 {
 	OWN_FD ready = -1;
-	int result = fork_daemon(daemon, program, folder, lasting, &ready);
+	int result = fork_daemon(daemon, plan, &ready);
 
 	if (result < 0)
 		return result;
 	result = await_ready(ready, signals, ret_signal);
 	if (result == -EIO)
-		explain(daemon, program);
+		explain(daemon, plan->program);
 	if (result < 0)
 		return result;
-	daemon->sock = connect_to(folder);
+	daemon->sock = connect_to(plan->folder);
 	if (daemon->sock >= 0)
 		return 0;
-	say("cannot connect to the daemon in %s: %s", folder->place.bytes, strerror(-daemon->sock));
+	say("cannot connect to the daemon in %s: %s", plan->folder->place.bytes,
+	    strerror(-daemon->sock));
 	return -EIO;
 }
 

@@ -19,12 +19,21 @@ struct daemon {
 
 #define DAEMON_NULL ((struct daemon){.errors = -1, .sock = -1})
 
+struct daemon_plan {
+	const char *program;
+	const struct folder *folder;
+	bool lasting;
+	const char *size;  /* as shmfs's --size; NULL: any */
+	const char *mount; /* where it is to mount itself; NULL: nowhere */
+	bool privileged;   /* with the capabilities that this process has now */
+};
+
 /* Starts it, and returns when it serves: 0; or, having said why, -EIO; or -EINTR when one of
  * the tool's ending signals came first, in *ret_signal. It ends with the tool, unless
  * `lasting`: then by itself, DAEMON_IDLE_SECONDS after the last client and the last name are
  * gone. */
-int daemon_start(struct daemon *daemon, const char *program, const struct folder *folder,
-                 const struct signals *signals, bool lasting, int *ret_signal);
+int daemon_start(struct daemon *daemon, const struct daemon_plan *plan,
+                 const struct signals *signals, int *ret_signal);
 
 /* To be told of each child that was reaped. Says so if it was the daemon, before its time. */
 void daemon_note_death(struct daemon *daemon, pid_t pid);

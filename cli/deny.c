@@ -40,38 +40,6 @@ static struct text dev_path(const char *name)
 	return path;
 }
 
-/* Asks the kernel itself: libshmemu.so may be loaded into this tool, and answer for a /dev/shm
- * that is not there. */
-static bool is_there(const char *name, int flags)
-{
-	struct text path = dev_path(name);
-	OWN_FD fd = sys_openat(AT_FDCWD, path.bytes, O_PATH | O_CLOEXEC | flags, 0);
-
-	return fd >= 0;
-}
-
-/* The working folder is by its path again where /dev was replaced under it. */
-static void return_to(const char *path, int folder)
-{
-	bool was_in_dev = strcmp(path, "/dev") == 0 || strncmp(path, "/dev/", strlen("/dev/")) == 0;
-
-	if (was_in_dev && chdir(path) == 0)
-		return;
-	if ((was_in_dev ? chdir("/") : fchdir(folder)) < 0)
-		fail("cannot return to the working folder: %s", strerror(errno));
-}
-
-static void cover_dev(const struct dev_plan *plan)
-{
-	char path[PATH_MAX] = "";
-	OWN_FD folder = sys_openat(AT_FDCWD, ".", O_PATH | O_DIRECTORY | O_CLOEXEC, 0);
-
-	if (!getcwd(path, sizeof path))
-		path[0] = '\0';
-	dev_cover(plan);
-	return_to(path, folder);
-}
-
 static bool mounts(const struct deny_op *op)
 {
 	return op->kind == DENY_WRITE || op->kind == DENY_SPACE;
@@ -85,9 +53,9 @@ static struct dev_plan plan_dev(const struct host *host)
 	for (size_t i = 0; i < host->deny->count; i++) {
 		const struct deny_op *op = &host->deny->ops[i];
 
-		if (op->kind == DENY_ENTRY && is_there(op->what, O_NOFOLLOW))
+		if (op->kind == DENY_ENTRY && dev_has(op->what, O_NOFOLLOW))
 			plan.hidden[plan.hidden_count++] = op->what;
-		if (mounts(op) && !is_there(op->what, O_DIRECTORY)) {
+		if (mounts(op) && !dev_has(op->what, O_DIRECTORY)) {
 			/* What is there may be a link that leads nowhere. */
 			plan.hidden[plan.hidden_count++] = op->what;
 			plan.folder = op->what;
@@ -112,12 +80,12 @@ static void prepare_mounts(struct host *host)
 		return;
 	host->in_user_namespace = privilege_enter_mounts(&host->caller);
 	if (plan.hidden_count > 0)
-		cover_dev(&plan);
+		dev_cover(&plan);
 }
 
 static void apply_entry(struct host *host, const struct deny_op *op)
 {
-	if (is_there(op->what, O_NOFOLLOW))
+	if (dev_has(op->what, O_NOFOLLOW))
 		fail("/dev/%s is still there, although this command has a /dev of its own: does "
 		     "another program mount things into it?", op->what);
 }

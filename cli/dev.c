@@ -12,6 +12,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <string.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
@@ -45,15 +46,23 @@ static bool is_hidden(const struct dev_plan *plan, const char *name)
 	return false;
 }
 
+/* libshmemu.so may be loaded into this tool, and would make what is to be made in /dev/shm in its
+ * store: so by the kernel's own calls. */
+static int make_link(const char *text, const char *path)
+{
+	return (int)sys_call(SYS_symlinkat, (long)text, AT_FDCWD, (long)path, 0, 0, 0);
+}
+
 static int copy_link(const char *name, const char *target)
 {
 	char link[LINK_SIZE];
-	ssize_t length = readlink(name, link, sizeof link - 1);
+	long length = sys_call(SYS_readlinkat, AT_FDCWD, (long)name, (long)link, sizeof link - 1, 0,
+	                       0);
 
 	if (length < 0)
-		return -errno;
+		return (int)length;
 	link[length] = '\0';
-	return symlink(link, target) < 0 ? -errno : 0;
+	return make_link(link, target);
 }
 
 static int make_mount_point(const char *path, mode_t mode)
@@ -61,7 +70,7 @@ static int make_mount_point(const char *path, mode_t mode)
 	OWN_FD fd = -1;
 
 	if (S_ISDIR(mode))
-		return mkdir(path, 0755) < 0 ? -errno : 0;
+		return sys_mkdirat(AT_FDCWD, path, 0755);
 	fd = sys_openat(AT_FDCWD, path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0644);
 	return fd < 0 ? fd : 0;
 }
@@ -104,9 +113,10 @@ static void copy_entries(DIR *old, const struct dev_plan *plan)
 static void add_folder(const char *name)
 {
 	struct text path = path_of("/dev", name);
+	int result = sys_mkdirat(AT_FDCWD, path.bytes, 0755);
 
-	if (mkdir(path.bytes, 0755) < 0)
-		fail("cannot make %s: %s", path.bytes, strerror(errno));
+	if (result < 0)
+		fail("cannot make %s: %s", path.bytes, strerror(-result));
 }
 
 /* Where the old /dev is still seen, the hidden things are covered at least. A link there is
@@ -169,7 +179,28 @@ static int copy_ptmx(int tree)
 	return symlink(OLD_FOLDER "/" PTMX, "/dev/" PTMX) < 0 ? -errno : 0;
 }
 
-void dev_cover(const struct dev_plan *plan)
+/* Asks the kernel itself: libshmemu.so may be loaded into this tool, and answer for a /dev/shm
+ * that is not there. */
+bool dev_has(const char *name, int flags)
+{
+	struct text path = path_of("/dev", name);
+	OWN_FD fd = sys_openat(AT_FDCWD, path.bytes, O_PATH | O_CLOEXEC | flags, 0);
+
+	return fd >= 0;
+}
+
+/* The working folder is by its path again where /dev was replaced under it. */
+static void return_to(const char *path, int folder)
+{
+	bool was_in_dev = strcmp(path, "/dev") == 0 || strncmp(path, "/dev/", strlen("/dev/")) == 0;
+
+	if (was_in_dev && chdir(path) == 0)
+		return;
+	if ((was_in_dev ? chdir("/") : fchdir(folder)) < 0)
+		fail("cannot return to the working folder: %s", strerror(errno));
+}
+
+static void cover(const struct dev_plan *plan)
 {
 	DIR *old = opendir("/dev");
 	mode_t umask_before = umask(0);
@@ -193,4 +224,15 @@ void dev_cover(const struct dev_plan *plan)
 		fail("cannot seal the new /dev: %s", strerror(errno));
 	umask(umask_before);
 	closedir(old);
+}
+
+void dev_cover(const struct dev_plan *plan)
+{
+	char path[PATH_MAX] = "";
+	OWN_FD folder = sys_openat(AT_FDCWD, ".", O_PATH | O_DIRECTORY | O_CLOEXEC, 0);
+
+	if (!getcwd(path, sizeof path))
+		path[0] = '\0';
+	cover(plan);
+	return_to(path, folder);
 }

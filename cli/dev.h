@@ -13,6 +13,9 @@ struct dev_plan {
 	bool sealed;           /* nobody adds entries, the owner neither */
 };
 
+/* Whether there is such an entry; `flags` are open(2)'s, such as O_DIRECTORY or O_NOFOLLOW. */
+bool dev_has(const char *name, int flags);
+
 /* Covers /dev with a new one that has all entries but the hidden. In a mount namespace of
  * one's own only. Ends the program with one line when the host refuses. */
 void dev_cover(const struct dev_plan *plan);

@@ -2,9 +2,7 @@
 /* shmemu ls: what the daemon holds, who made it and who has it. */
 #include <getopt.h>
 #include <inttypes.h>
-#include <libsmartcols/libsmartcols.h>
 #include <pwd.h>
-#include <stdarg.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -16,6 +14,7 @@
 #include "cli/holders.h"
 #include "cli/say.h"
 #include "cli/subcommand.h"
+#include "cli/table.h"
 
 struct ls {
 	const char *folder;
@@ -35,11 +34,7 @@ static const struct option options[] = {
 
 enum column { NAME, KIND, SIZE, MODE, OWNER, STATE, HOLDERS, MAKER, COMMAND, COLUMN_COUNT };
 
-static const struct {
-	const char *title;
-	int flags;
-	int json;
-} columns[COLUMN_COUNT] = {
+static const struct table_column columns[COLUMN_COUNT] = {
 	[NAME] = {"NAME", 0, SCOLS_JSON_STRING},
 	[KIND] = {"KIND", 0, SCOLS_JSON_STRING},
 	[SIZE] = {"SIZE", SCOLS_FL_RIGHT, SCOLS_JSON_NUMBER},
@@ -66,37 +61,6 @@ static int print_help(void)
 	return EXIT_SUCCESS;
 }
 
-static void make_table(struct ls *ls)
-{
-	scols_init_debug(0);
-	ls->table = scols_new_table();
-	if (!ls->table)
-		fail("cannot make a table: out of memory");
-	scols_table_set_name(ls->table, "segments");
-	scols_table_enable_json(ls->table, ls->json);
-	for (int i = 0; i < COLUMN_COUNT; i++) {
-		struct libscols_column *column =
-			scols_table_new_column(ls->table, columns[i].title, 0, columns[i].flags);
-
-		if (!column)
-			fail("cannot make a table: out of memory");
-		scols_column_set_json_type(column, columns[i].json);
-	}
-}
-
-__attribute__((format(printf, 3, 4)))
-static void put(struct libscols_line *line, enum column column, const char *format, ...)
-{
-	va_list arguments;
-	char *text;
-
-	va_start(arguments, format);
-	if (vasprintf(&text, format, arguments) < 0)
-		fail("cannot make a table: out of memory");
-	va_end(arguments);
-	scols_line_refer_data(line, (size_t)column, text);
-}
-
 static const char *state_of(const struct wire_entry *entry)
 {
 	if (entry->flags & WIRE_ENTRY_HELD)
@@ -109,9 +73,9 @@ static void put_owner(struct libscols_line *line, uid_t uid)
 	const struct passwd *user = getpwuid(uid);
 
 	if (user)
-		put(line, OWNER, "%s", user->pw_name);
+		table_put(line, OWNER, "%s", user->pw_name);
 	else
-		put(line, OWNER, "%u", uid);
+		table_put(line, OWNER, "%u", uid);
 }
 
 static void put_holders(const struct ls *ls, struct libscols_line *line,
@@ -125,7 +89,7 @@ static void put_holders(const struct ls *ls, struct libscols_line *line,
 	       length < sizeof text - 16)
 		length += (size_t)snprintf(text + length, sizeof text - length, "%s%d",
 		                           length ? "," : "", (int)pid);
-	put(line, HOLDERS, "%s%s", text, pid ? ",..." : "");
+	table_put(line, HOLDERS, "%s%s", text, pid ? ",..." : "");
 }
 
 static void add_entry(const struct ls *ls, const struct wire_entry *entry)
@@ -136,18 +100,16 @@ static void add_entry(const struct ls *ls, const struct wire_entry *entry)
 
 	if (ls->orphans && !(entry->flags & WIRE_ENTRY_ORPHAN))
 		return;
-	line = scols_table_new_line(ls->table, NULL);
-	if (!line)
-		fail("cannot make a table: out of memory");
-	put(line, NAME, "/%s", entry->name + (is_semaphore ? strlen(prefix) : 0));
-	put(line, KIND, "%s", is_semaphore ? "semaphore" : "segment");
-	put(line, SIZE, "%" PRIu64, entry->size);
-	put(line, MODE, "%04o", entry->mode & 07777);
+	line = table_line(ls->table);
+	table_put(line, NAME, "/%s", entry->name + (is_semaphore ? strlen(prefix) : 0));
+	table_put(line, KIND, "%s", is_semaphore ? "semaphore" : "segment");
+	table_put(line, SIZE, "%" PRIu64, entry->size);
+	table_put(line, MODE, "%04o", entry->mode & 07777);
 	put_owner(line, entry->uid);
-	put(line, STATE, "%s", state_of(entry));
+	table_put(line, STATE, "%s", state_of(entry));
 	put_holders(ls, line, entry);
-	put(line, MAKER, "%" PRIu32, entry->creator_pid);
-	put(line, COMMAND, "%s", entry->creator_command);
+	table_put(line, MAKER, "%" PRIu32, entry->creator_pid);
+	table_put(line, COMMAND, "%s", entry->creator_command);
 }
 
 static void list(struct ls *ls)
@@ -190,11 +152,9 @@ int ls_main(int argc, char **argv)
 
 	if (!take_options(&ls, argc, argv))
 		return print_help();
-	make_table(&ls);
+	ls.table = table_new("segments", ls.json, columns, COLUMN_COUNT);
 	list(&ls);
-	if (scols_print_table(ls.table) != 0 || fflush(stdout) != 0)
-		fail("cannot write the table");
-	scols_unref_table(ls.table);
+	table_print(ls.table);
 	holders_free(ls.holders);
 	return EXIT_SUCCESS;
 }

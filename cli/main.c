@@ -21,6 +21,10 @@ static const struct subcommand {
 	{"without", "WHAT... -- COMMAND [ARG]...",
 	 "run a command as on a host that lacks things", without_main},
 	{"ls", "[OPTION]...", "list segments and semaphores, their makers and holders", ls_main},
+	{"limit", "[OPTION]...", "show how much there may be and is in use, or change it",
+	 limit_main},
+	{"doctor", "[OPTION]...", "tell what this host has, and which roads programs take here",
+	 doctor_main},
 	{"upgrade", "[OPTION]...", "have the daemon go on with the program installed now",
 	 upgrade_main},
 };

@@ -112,6 +112,19 @@ void privilege_restore(const struct privilege *caller)
 	set_capabilities(caller->sets);
 }
 
+void privilege_keep_over_exec(void)
+{
+	struct privilege now = privilege_now();
+
+	for (int i = 0; i < _LINUX_CAPABILITY_U32S_3; i++)
+		now.sets[i].inheritable = now.sets[i].permitted;
+	set_capabilities(now.sets);
+	for (int i = 0; i < 64; i++)
+		if (privilege_has(&now, i) &&
+		    prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_RAISE, i, 0, 0) < 0)
+			fail("cannot pass capability %d on to the daemon: %s", i, strerror(errno));
+}
+
 void privilege_become(uid_t uid, gid_t gid)
 {
 	if (setgroups(0, NULL) < 0 || setresgid(gid, gid, gid) < 0 || setresuid(uid, uid, uid) < 0)

@@ -29,6 +29,9 @@ bool privilege_enter_mounts(const struct privilege *caller);
 /* After a user namespace: back to what the caller had. */
 void privilege_restore(const struct privilege *caller);
 
+/* What this process has now it keeps when it executes a program. */
+void privilege_keep_over_exec(void);
+
 /* Becomes another user, without supplementary groups. */
 void privilege_become(uid_t uid, gid_t gid);
 

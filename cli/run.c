@@ -15,10 +15,12 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "base/size.h"
 #include "cli/command.h"
 #include "cli/daemon.h"
 #include "cli/find.h"
 #include "cli/folder.h"
+#include "cli/mounted.h"
 #include "cli/report.h"
 #include "cli/say.h"
 #include "cli/signals.h"
@@ -29,7 +31,10 @@ enum { ORPHANS_SECONDS = 2, EXIT_LEAK = 1 };
 struct run {
 	bool keep;
 	bool strict;
-	char **argv; /* COMMAND */
+	bool mounts;      /* over /dev/shm */
+	const char *size; /* all that COMMAND may have; NULL: any */
+	char **argv;      /* COMMAND */
+	struct mounted mounted;
 	struct parts parts;
 	struct folder folder;
 	struct signals signals;
@@ -42,6 +47,8 @@ struct run {
 static const struct option options[] = {
 	{"keep", no_argument, NULL, 'k'},
 	{"strict", no_argument, NULL, 's'},
+	{"mount-dev-shm", no_argument, NULL, 'm'},
+	{"size", required_argument, NULL, 'z'},
 	{"help", no_argument, NULL, 'h'},
 	{NULL, 0, NULL, 0},
 };
@@ -52,9 +59,15 @@ static int print_help(void)
 	     "Run a command with shared memory and semaphores of its own, and tell which it left\n"
 	     "behind.\n"
 	     "\n"
-	     "      --keep    leave them, and say how to reach them\n"
-	     "      --strict  exit with status 1 if anything is left behind and COMMAND succeeded\n"
-	     "      --help    show this and exit\n"
+	     "      --keep           leave them, and say how to reach them\n"
+	     "      --strict         exit with status 1 if anything is left behind and COMMAND\n"
+	     "                       succeeded\n"
+	     "      --mount-dev-shm  mount them over /dev/shm, for COMMAND alone, so that\n"
+	     "                       programs without the library, static ones too, have them;\n"
+	     "                       takes FUSE\n"
+	     "      --size=BYTES     all that COMMAND may have, with k, m, g or t behind it, or\n"
+	     "                       % of memory\n"
+	     "      --help           show this and exit\n"
 	     "\n"
 	     "The exit status is COMMAND's, and a signal that ends COMMAND ends shmemu too;\n"
 	     "125 if shmemu fails, 126 if COMMAND can't be executed, 127 if it can't be found.");
@@ -83,6 +96,8 @@ static _Noreturn void become_command(const struct run *run)
 	setenv("SHMEMU_DIR", run->folder.place.bytes, 1);
 	set_preload(run->parts.library);
 	signals_restore(&run->signals);
+	if (run->mounts)
+		mounted_restore(&run->mounted);
 	command_exec(run->argv);
 }
 
@@ -193,10 +208,17 @@ static void finish(struct run *run, int names)
 /* From the first thing that must be cleared up to the last. */
 static void run_command(struct run *run)
 {
+	struct daemon_plan plan = {
+		.program = run->parts.daemon,
+		.folder = &run->folder,
+		.lasting = run->keep,
+		.size = run->size,
+		.mount = run->mounts ? MOUNTED_PATH : NULL,
+		.privileged = run->mounts && run->mounted.in_user_namespace,
+	};
 	bool is_clean;
 	int names = 0;
-	int result = daemon_start(&run->daemon, run->parts.daemon, &run->folder, &run->signals,
-	                          run->keep, &run->signal);
+	int result = daemon_start(&run->daemon, &plan, &run->signals, &run->signal);
 
 	if (result == 0)
 		result = start_command(run);
@@ -211,6 +233,14 @@ static void run_command(struct run *run)
 	finish(run, names);
 }
 
+static void check_size(const char *size)
+{
+	uint64_t bytes;
+
+	if (size_parse(size, &bytes) < 0)
+		fail("run: --size takes " SIZE_WORDS ", not '%s'", size);
+}
+
 static void parse(struct run *run, int argc, char **argv)
 {
 	int option;
@@ -220,6 +250,8 @@ static void parse(struct run *run, int argc, char **argv)
 		switch (option) {
 		case 'k': run->keep = true; break;
 		case 's': run->strict = true; break;
+		case 'm': run->mounts = true; break;
+		case 'z': check_size(run->size = optarg); break;
 		case 'h': exit(print_help());
 		default:
 			fail("run: there is no option '%s'; try 'shmemu run --help'",
@@ -227,6 +259,9 @@ static void parse(struct run *run, int argc, char **argv)
 		}
 	}
 	run->argv = argv + optind;
+	if (run->keep && run->mounts)
+		fail("run: --keep and --mount-dev-shm exclude each other: nobody else sees what is "
+		     "mounted for COMMAND");
 	if (!run->argv[0])
 		fail("run: which command? Try 'shmemu run --help'");
 }
@@ -237,6 +272,8 @@ int run_main(int argc, char **argv)
 
 	parse(&run, argc, argv);
 	find_parts(&run.parts);
+	if (run.mounts)
+		mounted_enter(&run.mounted);
 	signals_take(&run.signals);
 	folder_make(&run.folder);
 	prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0);

@@ -325,6 +325,16 @@ def a_killed_daemon_is_told():
 
 
 @case()
+def what_a_daemon_leaves_in_its_folder_goes_too():
+    with folder() as tmpdir:
+        script = ("cd $SHMEMU_DIR && mkdir -p nodes/a/b && mkfifo nodes/c && touch nodes/a/d && "
+                  "ln -s / nodes/e")
+        done = run(SHMEMU, "run", "--strict", "sh", "-c", script,
+                   env={**os.environ, "TMPDIR": tmpdir})
+        equal((done.returncode, done.stdout, done.stderr), (0, "", ""))
+
+
+@case()
 def a_broken_installation_is_told():
     with folder() as tmpdir:
         os.mkdir(os.path.join(tmpdir, "bin"))

@@ -14,7 +14,10 @@ import sys
 import traceback
 
 sys.dont_write_bytecode = True
-import cli_run  # noqa: F401, the imports are what adds the cases
+import cli_doctor  # noqa: F401, the imports are what adds the cases
+import cli_limit  # noqa: F401
+import cli_mounted  # noqa: F401
+import cli_run  # noqa: F401
 import cli_without  # noqa: F401
 from cli_world import NOBODY, SHMEMU, Skip, cases, host, is_root
 

@@ -1,0 +1,349 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* shmemu doctor: what this host has, and which roads programs take here. Whether a program under
+ * the library works is found out by one: this tool again, by the word --probe. */
+#include <errno.h>
+#include <fcntl.h>
+#include <getopt.h>
+#include <inttypes.h>
+#include <semaphore.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "base/client.h"
+#include "base/own.h"
+#include "cli/ask.h"
+#include "cli/facts.h"
+#include "cli/find.h"
+#include "cli/say.h"
+#include "cli/subcommand.h"
+#include "cli/table.h"
+
+enum { EXIT_UNFIT = 1, PROBE_SIZE = 4096, ROADS_VERSION = 4 };
+
+struct doctor {
+	const char *folder;
+	bool json;
+	struct libscols_table *table;
+	struct text path; /* the daemon's folder, or where one would be started */
+	int sock;         /* owned; -errno: none */
+	struct wire_status status;
+};
+
+static const struct option options[] = {
+	{"dir", required_argument, NULL, 'd'},
+	{"json", no_argument, NULL, 'j'},
+	{"probe", no_argument, NULL, 'p'},
+	{"help", no_argument, NULL, 'h'},
+	{NULL, 0, NULL, 0},
+};
+
+enum column { WHAT, OK, DETAILS, COLUMN_COUNT };
+
+static const struct table_column columns[COLUMN_COUNT] = {
+	[WHAT] = {"WHAT", 0, SCOLS_JSON_STRING},
+	[OK] = {"OK", 0, SCOLS_JSON_BOOLEAN},
+	[DETAILS] = {"DETAILS", SCOLS_FL_WRAP, SCOLS_JSON_STRING},
+};
+
+static int print_help(void)
+{
+	puts("usage: shmemu doctor [OPTION]...\n"
+	     "Tell what this host has, which daemon this user's programs meet, and which roads\n"
+	     "they take. The exit status is 0 if a program under the library works here, else 1.\n"
+	     "\n"
+	     "      --dir=DIR  the daemon that serves DIR\n"
+	     "      --json     as JSON\n"
+	     "      --help     show this and exit");
+	return EXIT_SUCCESS;
+}
+
+static void add(const struct doctor *doctor, const char *what, const struct fact *fact)
+{
+	struct libscols_line *line = table_line(doctor->table);
+
+	table_put(line, WHAT, "%s", what);
+	table_put(line, OK, "%s", fact->is_so ? "yes" : "no");
+	table_put(line, DETAILS, "%s", fact->details);
+}
+
+/* In the child, under the library: what a program does. Says what failed. */
+static int probe(void)
+{
+	char name[64];
+	void *memory;
+	sem_t *semaphore;
+	int file;
+
+	snprintf(name, sizeof name, "/shmemu-doctor-%d", (int)getpid());
+	file = shm_open(name, O_CREAT | O_EXCL | O_RDWR, 0600);
+	if (file < 0)
+		fail("shm_open: %s", strerror(errno));
+	shm_unlink(name);
+	if (ftruncate(file, PROBE_SIZE) < 0)
+		fail("ftruncate: %s", strerror(errno));
+	memory = mmap(NULL, PROBE_SIZE, PROT_READ | PROT_WRITE, MAP_SHARED, file, 0);
+	if (memory == MAP_FAILED)
+		fail("mmap: %s", strerror(errno));
+	semaphore = sem_open(name, O_CREAT | O_EXCL, 0600, 1);
+	if (semaphore == SEM_FAILED)
+		fail("sem_open: %s", strerror(errno));
+	sem_unlink(name);
+	if (sem_wait(semaphore) < 0)
+		fail("sem_wait: %s", strerror(errno));
+	return EXIT_SUCCESS;
+}
+
+/* With the daemon that there is, or, so that none is left behind, with one of its own. */
+static _Noreturn void become_probe(const struct doctor *doctor, const struct parts *parts,
+                                   int said)
+{
+	static const char self[] = "/proc/self/exe";
+	const char *const by_itself[] = {"shmemu", "doctor", "--probe", NULL};
+	const char *const by_run[] = {"shmemu", "run", "--", self, "doctor", "--probe", NULL};
+	bool is_met = doctor->sock >= 0;
+
+	dup2(said, STDERR_FILENO);
+	if (is_met) {
+		setenv("SHMEMU_DIR", doctor->path.bytes, 1);
+		setenv("LD_PRELOAD", parts->library, 1);
+	}
+	execv(self, (char *const *)(uintptr_t)(is_met ? by_itself : by_run));
+	fail("cannot run %s: %s", self, strerror(errno));
+}
+
+/* The first line of what it said, without who said it. */
+static void read_line(int said, char *line, size_t size)
+{
+	static const char ours[] = "shmemu: ";
+	size_t length = 0;
+	ssize_t got;
+
+	while (length < size - 1 && (got = read(said, line + length, size - 1 - length)) > 0)
+		length += (size_t)got;
+	line[length] = '\0';
+	line[strcspn(line, "\n")] = '\0';
+	while (strncmp(line, ours, strlen(ours)) == 0)
+		memmove(line, line + strlen(ours), strlen(line + strlen(ours)) + 1);
+}
+
+static struct fact try_program(const struct doctor *doctor, const struct parts *parts)
+{
+	char line[256] = "";
+	int status = -1;
+	int ends[2];
+	pid_t child;
+
+	if (pipe2(ends, O_CLOEXEC) < 0)
+		return fact_make(false, "cannot find out: %s", strerror(errno));
+	child = fork();
+	if (child == 0)
+		become_probe(doctor, parts, ends[1]);
+	close(ends[1]);
+	read_line(ends[0], line, sizeof line);
+	close(ends[0]);
+	if (child > 0)
+		waitpid(child, &status, 0);
+	if (status == 0 && !line[0])
+		return fact_make(true, "it shares memory and semaphores");
+	return fact_make(false, "%s", line[0] ? line : "it ended, and did not say why");
+}
+
+static struct fact describe_daemon(const struct doctor *doctor)
+{
+	const char *folder = doctor->path.bytes;
+
+	if (doctor->sock == -ENOENT || doctor->sock == -ECONNREFUSED)
+		return fact_make(false, "none serves %s: the first program with the library starts "
+		                 "one there", folder);
+	if (doctor->sock == -EACCES)
+		return fact_make(false, "%s is not to be trusted: it must be a folder of this "
+		                 "user's or root's, no link, that nobody else may write to",
+		                 folder);
+	if (doctor->sock < 0)
+		return fact_make(false, "%s: %s", folder, strerror(-doctor->sock));
+	return fact_make(true, "process %u, its worker %u, in %s", doctor->status.keeper,
+	                 doctor->status.pid, folder);
+}
+
+/* Returns what the daemon speaks, or -errno. */
+static int greet(struct doctor *doctor)
+{
+	struct wire_request request = wire_request_make(WIRE_STATUS);
+	struct client_answer answer;
+	int result = client_ask(doctor->sock, &request, &answer);
+
+	if (result < 0)
+		return result == -EPROTONOSUPPORT ? answer.reply.header.version : result;
+	doctor->status = answer.reply.status;
+	return answer.reply.header.version;
+}
+
+static struct fact describe_versions(int version)
+{
+	if (version < 0)
+		return fact_make(false, "the daemon does not answer: %s", strerror(-version));
+	return fact_make(wire_speaks((unsigned)version),
+	                 "the daemon speaks %d, shmemu " SHMEMU_VERSION " %d to %d", version,
+	                 WIRE_VERSION_MIN, WIRE_VERSION);
+}
+
+static struct fact describe_source(uint32_t source)
+{
+	static const char *const words[] = {
+		"nobody knows where", "a private tmpfs", "memfd_create",
+		"files in $TMPDIR, which can reach a disk",
+	};
+
+	return fact_make(true, "%s", words[source < sizeof words / sizeof words[0] ? source : 0]);
+}
+
+/* Whether the mount is the one that this process sees there. */
+static bool sees_mount(const char *path, uint64_t device)
+{
+	OWN_FD folder = sys_openat(AT_FDCWD, path, O_PATH | O_DIRECTORY | O_CLOEXEC, 0);
+	struct stat status;
+
+	return folder >= 0 && sys_fstat(folder, &status) == 0 && status.st_dev == device;
+}
+
+static struct fact describe_road(const struct wire_roads *roads, const char *path)
+{
+	if (!roads->mount_device)
+		return fact_make(true, "by the socket: shmfs is not mounted");
+	if (!sees_mount(path, roads->mount_device))
+		return fact_make(true, "by the socket: shmfs is mounted on %s, which this process "
+		                 "does not see", path);
+	if (!roads->refusal)
+		return fact_make(true, "by the mount on %s, with passthrough", path);
+	return fact_make(true, "by the mount on %s, with direct I/O: %s", path,
+	                 roads->refusal == -EPERM ? "passthrough takes CAP_SYS_ADMIN on the host" :
+	                 roads->refusal == -EOPNOTSUPP ?
+	                         "passthrough takes Linux 6.9, and not to be turned off" :
+	                         strerror(-roads->refusal));
+}
+
+static void add_roads(const struct doctor *doctor)
+{
+	struct wire_request request = wire_request_make(WIRE_ROADS);
+	struct client_places places = {.paths = {NULL}};
+	char path[WIRE_TEXT_MAX + 1] = "";
+	struct client_answer answer = {.text = path, .text_room = sizeof path};
+	int result = client_ask_places(doctor->sock, &request, &places, &answer);
+	struct fact fact;
+
+	if (result == 0)
+		result = answer.reply.result;
+	if (result < 0) {
+		fact = fact_make(false, "the daemon does not tell: %s", strerror(-result));
+		add(doctor, "paths below /dev/shm", &fact);
+		return;
+	}
+	fact = describe_source(answer.reply.roads.source);
+	add(doctor, "memory comes from", &fact);
+	fact = describe_road(&answer.reply.roads, path);
+	add(doctor, "paths below /dev/shm", &fact);
+}
+
+static void describe_limit(char *text, size_t size, const char *name, uint64_t max,
+                           bool is_bytes)
+{
+	char bytes[32];
+
+	if (max && is_bytes)
+		fact_bytes(max, bytes);
+	else
+		snprintf(bytes, sizeof bytes, "%" PRIu64, max);
+	snprintf(text, size, "%s %s", name, max ? bytes : "any");
+}
+
+static void add_limits(const struct doctor *doctor)
+{
+	struct wire_limits limits;
+	int result = ask_limits(doctor->sock, 0, 0, &limits);
+	char size[64], inodes[64], share[64], used[32];
+	struct fact fact;
+
+	if (result == 0) {
+		describe_limit(size, sizeof size, "size", limits.size, true);
+		describe_limit(inodes, sizeof inodes, "inodes", limits.inodes, false);
+		describe_limit(share, sizeof share, "user-size", limits.user_size, true);
+		fact_bytes(limits.size_used, used);
+		fact = fact_make(true, "%s (%s in use), %s (%" PRIu64 " in use), %s", size, used,
+		                 inodes, limits.inodes_used, share);
+	} else {
+		fact = fact_make(false, "the daemon does not tell: %s", strerror(-result));
+	}
+	add(doctor, "limits", &fact);
+}
+
+/* What we have of the daemon. Returns whether it is one that a program can use, or there is none.
+ */
+static bool add_daemon(struct doctor *doctor)
+{
+	struct fact fact;
+	int version;
+
+	doctor->sock = ask_try_connect(doctor->folder, &doctor->path);
+	version = doctor->sock < 0 ? doctor->sock : greet(doctor);
+	fact = describe_daemon(doctor);
+	add(doctor, "daemon", &fact);
+	if (doctor->sock < 0)
+		return doctor->sock == -ENOENT || doctor->sock == -ECONNREFUSED;
+	fact = describe_versions(version);
+	add(doctor, "versions", &fact);
+	if (!fact.is_so || version < ROADS_VERSION)
+		return fact.is_so;
+	add_roads(doctor);
+	add_limits(doctor);
+	return true;
+}
+
+static int examine(struct doctor *doctor)
+{
+	struct parts parts;
+	struct fact fact;
+	bool usable;
+
+	find_parts(&parts);
+	for (size_t i = 0; i < fact_question_count; i++) {
+		fact = fact_questions[i].find();
+		add(doctor, fact_questions[i].what, &fact);
+	}
+	usable = add_daemon(doctor);
+	fact = usable ? try_program(doctor, &parts)
+	              : fact_make(false, "not with that daemon, see above");
+	add(doctor, "a program under the library", &fact);
+	return fact.is_so ? EXIT_SUCCESS : EXIT_UNFIT;
+}
+
+int doctor_main(int argc, char **argv)
+{
+	struct doctor doctor = {.path = TEXT_NULL, .sock = -1};
+	int option;
+	int status;
+
+	opterr = 0;
+	while ((option = getopt_long(argc, argv, "h", options, NULL)) != -1) {
+		switch (option) {
+		case 'd': doctor.folder = optarg; break;
+		case 'j': doctor.json = true; break;
+		case 'p': return probe();
+		case 'h': return print_help();
+		default:
+			fail("doctor: there is no option '%s', or its value is missing; try "
+			     "'shmemu doctor --help'", argv[optind - 1]);
+		}
+	}
+	if (optind < argc)
+		fail("doctor takes no '%s'; try 'shmemu doctor --help'", argv[optind]);
+	doctor.table = table_new("facts", doctor.json, columns, COLUMN_COUNT);
+	status = examine(&doctor);
+	table_print(doctor.table);
+	fd_close_at(&doctor.sock);
+	return status;
+}
