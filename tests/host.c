@@ -43,7 +43,7 @@ static void enter_user_namespace(void)
 	write_file("/proc/self/gid_map", map);
 }
 
-static void become(uid_t uid)
+void become_user(uid_t uid)
 {
 	if (geteuid() == uid)
 		return;
@@ -65,5 +65,5 @@ void enter_native(uid_t uid)
 	own_mounts();
 	insist(mount("tmpfs", "/dev/shm", "tmpfs", MS_NOSUID | MS_NODEV, "mode=1777,size=1g") == 0,
 	       "a /dev/shm of its own");
-	become(uid);
+	become_user(uid);
 }

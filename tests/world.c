@@ -15,6 +15,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -68,17 +69,27 @@ char *world_read(const struct world *world, const char *name)
 	return text ? text : strdup("");
 }
 
+bool world_has_library(enum world_kind kind)
+{
+	return kind != WORLD_NATIVE && kind != WORLD_PLAIN;
+}
+
+bool world_is_mounted(enum world_kind kind)
+{
+	return kind == WORLD_MOUNT || kind == WORLD_DIRECT || kind == WORLD_PLAIN;
+}
+
 const char *world_obstacle(enum world_kind kind, uid_t uid)
 {
 	if (!getenv("SHMEMU_PREFIX") || !getenv("SHMEMU_PROBES"))
 		return "needs an installed tree: run scripts/test";
 	if (geteuid() != 0 && uid == 0)
 		return "needs root";
-	if (geteuid() != 0 && kind == WORLD_MOUNT)
+	if (geteuid() != 0 && world_is_mounted(kind))
 		return "needs root to mount";
 	if (kind == WORLD_EMBEDDED && access(PLACE_SYSTEM "/" PLACE_SOCKET, F_OK) == 0)
 		return "a system daemon serves this host";
-	if (kind == WORLD_MOUNT && access("/dev/fuse", R_OK | W_OK) < 0)
+	if (world_is_mounted(kind) && access("/dev/fuse", R_OK | W_OK) < 0)
 		return "needs /dev/fuse";
 	return NULL;
 }
@@ -95,7 +106,7 @@ static void set_environment(const struct world *world)
 	/* For a sanitized tool that is run under the library. */
 	setenv("ASAN_OPTIONS", "verify_asan_link_order=0", 1);
 	/* Where the daemon can be asked, it is; the library then runs as most users have it. */
-	if (world->kind == WORLD_NATIVE || world->kind == WORLD_SOCKET ||
+	if (!world_has_library(world->kind) || world->kind == WORLD_SOCKET ||
 	    world->kind == WORLD_EMBEDDED)
 		setenv("SHMEMU_LOG", log, 1);
 }
@@ -129,7 +140,7 @@ static void add_without(struct command *command, const struct world *world)
 	add(command, "without");
 	if (world->uid == 0) {
 		add(command, "dev-shm");
-		if (world->kind != WORLD_MOUNT)
+		if (!world_is_mounted(world->kind))
 			add(command, "fuse");
 	} else {
 		add(command, "lambda");
@@ -139,7 +150,7 @@ static void add_without(struct command *command, const struct world *world)
 
 static void add_words(struct command *command, const struct world *world, const char *preload)
 {
-	if (world->kind == WORLD_NATIVE)
+	if (!world_has_library(world->kind))
 		return;
 	if (world->kind == WORLD_SOCKET) {
 		add(command, find_tool("shmemu"));
@@ -165,7 +176,7 @@ static _Noreturn void exec_program(const struct world *world, const char *const 
 	for (int i = 1; argv[i]; i++)
 		add(&command, argv[i]);
 	set_environment(world);
-	if (world->kind == WORLD_MEMFD || world->kind == WORLD_MOUNT)
+	if (world->kind == WORLD_MEMFD || world_is_mounted(world->kind))
 		setenv("SHMEMU_DIR", path_in(world, "daemon").text, 1);
 	insist(chdir(world->folder) == 0, world->folder);
 	execvp(command.words[0], (char *const *)(uintptr_t)command.words);
@@ -210,9 +221,10 @@ static _Noreturn void exec_daemon(const struct world *world, int ready)
 	struct path mount_point = path_in(world, "mnt");
 	char dir[PATH_SIZE + 8], ready_fd[32];
 	const char *program = find_tool("shmfs");
+	const char *where = world->kind == WORLD_PLAIN ? "/dev/shm" : mount_point.text;
 
 	prctl(PR_SET_PDEATHSIG, SIGTERM);
-	if (world->kind == WORLD_MOUNT)
+	if (world_is_mounted(world->kind))
 		own_mounts();
 	redirect(world, "daemon.out", "daemon.err");
 	set_environment(world);
@@ -220,8 +232,10 @@ static _Noreturn void exec_daemon(const struct world *world, int ready)
 	snprintf(dir, sizeof dir, "--dir=%s", folder.text);
 	snprintf(ready_fd, sizeof ready_fd, "--ready-fd=%d", READY_FD);
 	execl(program, "shmfs", "--foreground", dir, ready_fd,
-	      world->kind == WORLD_MOUNT ? mount_point.text : "--no-mount",
-	      world->kind == WORLD_MOUNT ? NULL : "--source=memfd", NULL);
+	      world->kind == WORLD_MEMFD    ? "--source=memfd"
+	      : world->kind == WORLD_DIRECT ? "--passthrough=off"
+	                                    : "--passthrough=require",
+	      world->kind == WORLD_MEMFD ? "--no-mount" : where, NULL);
 	insist(false, program);
 	_exit(EXIT_FAILURE);
 }
@@ -249,7 +263,7 @@ static void start_daemon(struct world *world)
 		free(errors);
 	}
 	close(ends[0]);
-	if (world->kind != WORLD_MOUNT)
+	if (!world_is_mounted(world->kind))
 		return;
 	snprintf(mounts.text, sizeof mounts.text, "/proc/%d/ns/mnt", world->daemon);
 	world->mounts = open(mounts.text, O_RDONLY | O_CLOEXEC);
@@ -262,7 +276,7 @@ void world_begin(struct world *world, enum world_kind kind, uid_t uid)
 	make_folder(world);
 	if (!find_library(world->library, sizeof world->library))
 		world_problem(world, "there is no libshmemu.so in %s", getenv("SHMEMU_PREFIX"));
-	if (!world->problem[0] && (kind == WORLD_MEMFD || kind == WORLD_MOUNT))
+	if (!world->problem[0] && (kind == WORLD_MEMFD || world_is_mounted(kind)))
 		start_daemon(world);
 }
 
@@ -293,8 +307,10 @@ static _Noreturn void become_program(const struct world *world, const char *cons
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
 	if (world->kind == WORLD_NATIVE)
 		enter_native(world->uid);
-	if (world->kind == WORLD_MOUNT)
+	if (world_is_mounted(world->kind))
 		insist(setns(world->mounts, CLONE_NEWNS) == 0, "the daemon's mounts");
+	if (world->kind == WORLD_PLAIN)
+		become_user(world->uid);
 	exec_program(world, argv);
 }
 
@@ -405,6 +421,48 @@ char *world_names(struct world *world)
 	return names;
 }
 
+static _Noreturn void kill_workers(const struct world *world, unsigned seed)
+{
+	struct wire_request request = wire_request_make(WIRE_STATUS);
+	struct client_answer answer;
+	OWN_FD sock = connect_daemon(world);
+
+	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	srand(seed);
+	while (sock >= 0 && client_ask(sock, &request, &answer) == 0) {
+		kill((pid_t)answer.reply.status.pid, SIGKILL);
+		++*world->kills;
+		poll(NULL, 0, 5 + rand() % 40);
+	}
+	_exit(EXIT_FAILURE);
+}
+
+void world_harass(struct world *world, unsigned seed)
+{
+	world->kills = mmap(NULL, sizeof *world->kills, PROT_READ | PROT_WRITE,
+	                    MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	if (world->kills == MAP_FAILED) {
+		world_problem(world, "mmap: %s", strerror(errno));
+		return;
+	}
+	world->killer = fork();
+	if (world->killer == 0)
+		kill_workers(world, seed);
+}
+
+void world_spare(struct world *world)
+{
+	if (world->killer <= 0)
+		return;
+	kill(world->killer, SIGKILL);
+	if (await_end(world->killer, END_SECONDS) != WORLD_SIGNAL + SIGKILL)
+		world_problem(world, "who kills workers could not go on");
+	if (*world->kills == 0)
+		world_problem(world, "no worker was killed");
+	munmap(world->kills, sizeof *world->kills);
+	world->killer = 0;
+}
+
 static void end_daemon(struct world *world)
 {
 	char *errors;
@@ -445,6 +503,7 @@ static void end_orphans(void)
 
 void world_end(struct world *world)
 {
+	world_spare(world);
 	if (world->daemon > 0)
 		end_daemon(world);
 	fd_close_at(&world->mounts);

@@ -15,7 +15,11 @@ enum world_kind {
 	WORLD_SOCKET,   /* shmemu run, no /dev/shm, no FUSE */
 	WORLD_EMBEDDED, /* the library alone; the daemon is started by the first call */
 	WORLD_MEMFD,    /* a daemon that holds memfds, started beforehand */
-	WORLD_MOUNT,    /* a daemon that has mounted its store as well; no /dev/shm */
+	WORLD_MOUNT,    /* a daemon that has mounted its store as well, with passthrough; no
+	                   /dev/shm */
+	WORLD_DIRECT,   /* likewise, without passthrough */
+	WORLD_PLAIN,    /* a daemon that has mounted its store, with passthrough, on a /dev/shm of
+	                   its own; the library is not there */
 };
 
 struct world {
@@ -24,6 +28,8 @@ struct world {
 	char folder[64];    /* private; programs can enter it and write to its tmp/ and trace */
 	char library[256];
 	pid_t daemon;       /* started by world_begin; 0: none */
+	pid_t killer;       /* of its workers; 0: none */
+	unsigned *kills;    /* how many it has killed, in memory that it shares; or NULL */
 	int mounts;         /* the mount namespace that programs run in, or -1; owned */
 	char problem[1024]; /* the first that went wrong; empty: nothing */
 };
@@ -34,6 +40,9 @@ struct run {
 	char *output;
 	char *errors;
 };
+
+bool world_has_library(enum world_kind kind);
+bool world_is_mounted(enum world_kind kind);
 
 /* Why there can be no such world here, or NULL. */
 const char *world_obstacle(enum world_kind kind, uid_t uid);
@@ -47,6 +56,11 @@ void world_end(struct world *world);
 /* Runs one of the probes (argv[0] is its name), for a minute at most. */
 void world_run(struct world *world, const char *const *argv, struct run *ret_run);
 void run_deinit(struct run *run);
+
+/* From now on, until the world's end or world_spare, the daemon's worker is killed again and again,
+ * at random moments. */
+void world_harass(struct world *world, unsigned seed);
+void world_spare(struct world *world);
 
 /* The daemon's counters, once all clients but us are gone. */
 struct daemon_state {

@@ -4,15 +4,19 @@
  * embedded world the probe's first call is the one that starts the daemon. */
 #include "tests/conform/conform.h"
 
+#include <errno.h>
+#include <fcntl.h>
 #include <linux/magic.h>
 #include <stdio.h>
 #include <poll.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
 #include <sys/vfs.h>
 #include <unistd.h>
 
+#include "base/own.h"
 #include "tests/conform/compare.h"
 
 enum { WITNESS_SIZE = 4097 };
@@ -31,9 +35,9 @@ static void check_trace(struct world *world)
 {
 	char *trace = world_read(world, "trace");
 
-	if (world->kind == WORLD_NATIVE) {
+	if (!world_has_library(world->kind)) {
 		if (!trace || trace[0])
-			world_problem(world, "the library is in the native world: %.100s", trace);
+			world_problem(world, "the library is not out of it: %.100s", trace);
 	} else {
 		expect_text(world, trace, ": shm_open(\"/witness\", ", "trace");
 		expect_text(world, trace, ": sem_open(\"/witness\", ", "trace");
@@ -55,7 +59,8 @@ static void check_state(struct world *world, const struct daemon_state *before)
 			return;
 	}
 	/* Asking that took one request, at least. */
-	if (after.status.requests < before->status.requests + 2)
+	if (world_has_library(world->kind) &&
+	    after.status.requests < before->status.requests + 2)
 		world_problem(world, "the daemon was asked nothing");
 	if (after.descriptors != before->descriptors)
 		world_problem(world, "the daemon's descriptors: %d before, %d after",
@@ -74,13 +79,31 @@ static void check_names(struct world *world, const char *expected, uint64_t inod
 	free(names);
 }
 
+/* Only with passthrough can a file be mapped by those who share it. */
+static void check_passthrough(struct world *world, const char *file)
+{
+	OWN_FD fd = open(file, O_RDONLY | O_CLOEXEC);
+	void *memory = mmap(NULL, WITNESS_SIZE, PROT_READ, MAP_SHARED, fd, 0);
+	int wanted = world->kind == WORLD_DIRECT ? ENODEV : 0;
+	int found = memory == MAP_FAILED ? errno : 0;
+
+	if (found == 0)
+		munmap(memory, WITNESS_SIZE);
+	if (fd < 0 || found != wanted)
+		world_problem(world, "a file at the mount is mapped: %s, not %s",
+		              strerrorname_np(found), strerrorname_np(wanted));
+}
+
 static void check_mount(struct world *world)
 {
 	char mount[128], file[256];
 	struct stat status = {.st_size = -1};
 	struct statfs system_of = {.f_type = 0};
 
-	snprintf(mount, sizeof mount, "/proc/%d/root%s/mnt", world->daemon, world->folder);
+	if (world->kind == WORLD_PLAIN)
+		snprintf(mount, sizeof mount, "/proc/%d/root/dev/shm", world->daemon);
+	else
+		snprintf(mount, sizeof mount, "/proc/%d/root%s/mnt", world->daemon, world->folder);
 	snprintf(file, sizeof file, "%s/witness", mount);
 	if (statfs(mount, &system_of) < 0 || system_of.f_type != FUSE_SUPER_MAGIC)
 		world_problem(world, "the store is not mounted");
@@ -88,6 +111,8 @@ static void check_mount(struct world *world)
 	         (status.st_mode & 07777) != 0600)
 		world_problem(world, "the mount does not show the segment: mode %o, size %ld",
 		              status.st_mode, (long)status.st_size);
+	else
+		check_passthrough(world, file);
 }
 
 static void check_leftovers(struct world *world, const struct run *run)
@@ -96,9 +121,9 @@ static void check_leftovers(struct world *world, const struct run *run)
 		expect_text(world, run->errors, "witness", "shmemu run's report");
 		expect_text(world, run->errors, "4097", "shmemu run's report");
 	} else if (world->kind != WORLD_NATIVE) {
-		check_names(world, "witness sem.witness ", 2);
+		check_names(world, "witness sem.witness witness-path ", 3);
 	}
-	if (world->kind == WORLD_MOUNT)
+	if (world_is_mounted(world->kind))
 		check_mount(world);
 }
 
@@ -107,15 +132,16 @@ static void check_road(struct world *world)
 {
 	struct run run;
 	char expected[64];
+	bool has_library = world_has_library(world->kind);
 
 	world_run(world, witness, &run);
-	snprintf(expected, sizeof expected, "/dev/shm: %s\nuid %u\n",
-	         world->kind == WORLD_NATIVE ? "ok" : "ENOENT", world->uid);
+	snprintf(expected, sizeof expected, "/dev/shm: %s\nuid %u\nlibrary: %s\n",
+	         has_library ? "ENOENT" : "ok", world->uid, has_library ? "yes" : "no");
 	if (run.status != EXIT_SUCCESS)
 		world_problem(world, "the witness ended with %d: %s%s", run.status,
 		              run.output ? run.output : "", run.errors ? run.errors : "");
 	expect_text(world, run.output, expected, "witness");
-	if (world->daemon == 0)
+	if (world->daemon == 0 || !has_library)
 		check_trace(world);
 	if (!world->problem[0])
 		check_leftovers(world, &run);
@@ -123,12 +149,16 @@ static void check_road(struct world *world)
 }
 
 /* Runs the probe, and proves the world. */
-static void run_proved(struct world *world, const char *const *argv, struct run *ret_run)
+static void run_proved(struct world *world, const char *const *argv, unsigned seed,
+                       struct run *ret_run)
 {
 	struct daemon_state before;
-	bool is_known = world->daemon > 0 && world_daemon_state(world, &before);
+	bool is_known = seed == 0 && world->daemon > 0 && world_daemon_state(world, &before);
 
+	if (seed && world->daemon > 0)
+		world_harass(world, seed);
 	world_run(world, argv, ret_run);
+	world_spare(world);
 	if (ret_run->status != EXIT_SUCCESS)
 		return;
 	if (ret_run->errors && ret_run->errors[0])
@@ -148,12 +178,14 @@ static const char *complaint(const struct run *run)
 	return line ? line : run->output ? run->output : "";
 }
 
-static void run_in(enum world_kind kind, uid_t uid, const char *const *argv, struct run *ret_run)
+/* With a seed other than 0 the daemon's worker is killed meanwhile. */
+static void run_in(enum world_kind kind, uid_t uid, const char *const *argv, unsigned seed,
+                   struct run *ret_run)
 {
 	struct world world;
 
 	world_begin(&world, kind, uid);
-	run_proved(&world, argv, ret_run);
+	run_proved(&world, argv, seed, ret_run);
 	world_end(&world);
 	if (ret_run->status == WORLD_SKIP)
 		cr_skip_test("%s: %s", argv[0], ret_run->output + strlen("SKIP: "));
@@ -180,21 +212,33 @@ void hold(enum world_kind kind, uid_t uid, const char *const *argv)
 	struct run run;
 
 	uid = prepare(kind, uid, argv);
-	run_in(kind, uid, argv, &run);
+	run_in(kind, uid, argv, 0, &run);
 	run_deinit(&run);
+}
+
+static void compare(enum world_kind kind, uid_t uid, const char *const *argv, unsigned seed)
+{
+	struct run native, here;
+	char report[16384];
+	int different;
+
+	uid = prepare(kind, uid, argv);
+	run_in(WORLD_NATIVE, uid, argv, 0, &native);
+	run_in(kind, uid, argv, seed, &here);
+	different = compare_lines(kind, uid, native.output, here.output, report, sizeof report);
+	cr_assert_eq(different, 0, "%d lines differ (seed %u): %s", different, seed, report);
+	run_deinit(&native);
+	run_deinit(&here);
 }
 
 void conform(enum world_kind kind, uid_t uid, const char *const *argv)
 {
-	struct run native, here;
-	char report[2048];
-	int different;
+	compare(kind, uid, argv, 0);
+}
 
-	uid = prepare(kind, uid, argv);
-	run_in(WORLD_NATIVE, uid, argv, &native);
-	run_in(kind, uid, argv, &here);
-	different = compare_lines(native.output, here.output, report, sizeof report);
-	cr_assert_eq(different, 0, "%d lines differ: %s", different, report);
-	run_deinit(&native);
-	run_deinit(&here);
+void survive(enum world_kind kind, uid_t uid, const char *const *argv)
+{
+	const char *seed = getenv("SHMEMU_TEST_SEED");
+
+	compare(kind, uid, argv, seed ? (unsigned)atoi(seed) : (unsigned)getpid());
 }

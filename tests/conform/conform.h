@@ -10,6 +10,8 @@
 
 /* Each skips, passes or fails the running test. */
 void conform(enum world_kind kind, uid_t uid, const char *const *argv);
+/* While the daemon's worker is killed again and again. SHMEMU_TEST_SEED: when. */
+void survive(enum world_kind kind, uid_t uid, const char *const *argv);
 /* Without a comparison, for what is natively broken. */
 void hold(enum world_kind kind, uid_t uid, const char *const *argv);
 
@@ -31,6 +33,15 @@ void hold(enum world_kind kind, uid_t uid, const char *const *argv);
 	PROBE_IN(memfd_user, judge, WORLD_MEMFD, WORLD_NOBODY, test, __VA_ARGS__)                  \
 	PROBE_IN(mount_root, judge, WORLD_MOUNT, 0, test, __VA_ARGS__)
 
+#define IN_ROOTS_MOUNTS(judge, test, ...)                                                          \
+	PROBE_IN(direct_root, judge, WORLD_DIRECT, 0, test, __VA_ARGS__)                           \
+	PROBE_IN(plain_root, judge, WORLD_PLAIN, 0, test, __VA_ARGS__)
+
+#define IN_USERS_MOUNTS(judge, test, ...)                                                          \
+	PROBE_IN(mount_user, judge, WORLD_MOUNT, WORLD_NOBODY, test, __VA_ARGS__)                  \
+	PROBE_IN(direct_user, judge, WORLD_DIRECT, WORLD_NOBODY, test, __VA_ARGS__)                \
+	PROBE_IN(plain_user, judge, WORLD_PLAIN, WORLD_NOBODY, test, __VA_ARGS__)
+
 #define IN_EMBEDDED_WORLDS(judge, test, ...)                                                       \
 	PROBE_IN(embedded_user, judge, WORLD_EMBEDDED, WORLD_NOBODY, test, __VA_ARGS__)            \
 	PROBE_IN(embedded_root, judge, WORLD_EMBEDDED, 0, test, __VA_ARGS__)
@@ -39,5 +50,25 @@ void hold(enum world_kind kind, uid_t uid, const char *const *argv);
 	IN_NATIVE_WORLDS(conform, test, __VA_ARGS__)                                               \
 	IN_SERVED_WORLDS(conform, test, __VA_ARGS__)                                               \
 	IN_EMBEDDED_WORLDS(conform, test, __VA_ARGS__)
+
+/* What can be asked by way of a mount too. */
+#define CONFORM_ALL(test, ...)                                                                     \
+	CONFORM(test, __VA_ARGS__)                                                                 \
+	IN_ROOTS_MOUNTS(conform, test, __VA_ARGS__)                                                \
+	IN_USERS_MOUNTS(conform, test, __VA_ARGS__)
+
+/* What takes root. */
+#define CONFORM_ROOT(test, ...)                                                                    \
+	PROBE_IN(native_root, conform, WORLD_NATIVE, 0, test, __VA_ARGS__)                         \
+	PROBE_IN(socket_root, conform, WORLD_SOCKET, 0, test, __VA_ARGS__)                         \
+	PROBE_IN(embedded_root, conform, WORLD_EMBEDDED, 0, test, __VA_ARGS__)                     \
+	PROBE_IN(mount_root, conform, WORLD_MOUNT, 0, test, __VA_ARGS__)                           \
+	IN_ROOTS_MOUNTS(conform, test, __VA_ARGS__)
+
+#define SURVIVE(test, ...)                                                                         \
+	PROBE_IN(memfd_user, survive, WORLD_MEMFD, WORLD_NOBODY, test, __VA_ARGS__)                \
+	PROBE_IN(mount_root, survive, WORLD_MOUNT, 0, test, __VA_ARGS__)                           \
+	PROBE_IN(direct_root, survive, WORLD_DIRECT, 0, test, __VA_ARGS__)                         \
+	PROBE_IN(plain_root, survive, WORLD_PLAIN, 0, test, __VA_ARGS__)
 
 #endif

@@ -2,7 +2,7 @@
 /* Owners and modes, and programs that become another user. */
 #include "tests/conform/conform.h"
 
-CONFORM(perms, "perms")
-CONFORM(setuid, "setuid")
+CONFORM_ROOT(perms, "perms")
+CONFORM_ROOT(setuid, "setuid")
 IN_NATIVE_WORLDS(conform, setuid_exec, "setuid", "exec")
 IN_SERVED_WORLDS(conform, setuid_exec, "setuid", "exec")

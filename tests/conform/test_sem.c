@@ -2,5 +2,5 @@
 /* sem_open, sem_close and sem_unlink. */
 #include "tests/conform/conform.h"
 
-CONFORM(sem, "sem")
-CONFORM(race, "race")
+CONFORM_ALL(sem, "sem")
+CONFORM_ALL(race, "race")

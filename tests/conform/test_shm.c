@@ -2,7 +2,7 @@
 /* shm_open and shm_unlink, and the same files by path. */
 #include "tests/conform/conform.h"
 
-CONFORM(names, "names")
-CONFORM(flags, "flags")
-CONFORM(segment, "segment")
-CONFORM(paths, "paths")
+CONFORM_ALL(names, "names")
+CONFORM_ALL(flags, "flags")
+CONFORM_ALL(segment, "segment")
+CONFORM_ALL(paths, "paths")

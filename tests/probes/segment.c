@@ -71,8 +71,8 @@ static void ask_attributes(void)
 	must(status.st_uid == geteuid() && status.st_gid == getegid());
 	must(is_now(status.st_atim) && is_now(status.st_mtim) && is_now(status.st_ctim));
 	must(fstatfs(fd, &system_of) == 0);
-	say("on a tmpfs: %d", system_of.f_type == TMPFS_MAGIC);
-	say("seals: %d", fcntl(fd, F_GET_SEALS));
+	say("{segment: on a tmpfs} %d", system_of.f_type == TMPFS_MAGIC);
+	say("{segment: seals} %d", fcntl(fd, F_GET_SEALS));
 	say("close on exec: %d", fcntl(fd, F_GETFD) == FD_CLOEXEC);
 	/* A known difference: a file that is a memfd was opened without O_NOFOLLOW. */
 	say("flags: %o", fcntl(fd, F_GETFL) & ~O_NOFOLLOW);
