@@ -83,11 +83,13 @@ class Done:
     def __init__(self, status, out, err, seconds):
         self.status, self.out, self.err, self.seconds = status, out, err, seconds
         self.seen = {}    # greatest size of each file that was seen in the store, by name
-        self.traced = []  # files that the library says it opened, in the store's names
+        self.trace = ""   # what the library said
+        self.traced = []  # files that it says it opened by shm_open and sem_open, in the store's names
         self.requests = 0
 
     def __str__(self):
-        return f"status {self.status}\n{self.out[-1500:]}\n{self.err[-1500:]}"
+        said = self.out[-1500:], self.err[-1500:], self.trace[-1500:]
+        return "\n".join([f"status {self.status}", *filter(None, said)])
 
 
 class Watch(threading.Thread):
@@ -205,16 +207,18 @@ class World:
         done = Done(process.returncode, out, err, time.monotonic() - began)
         done.seen = seen
         done.requests = self.requests() - requests
-        done.traced = self.take_trace()
+        done.trace = self.take_trace()
+        done.traced = [("sem." if kind == "sem" else "") + name
+                       for kind, name in TRACED.findall(done.trace)]
         return done
 
     def take_trace(self):
         if not os.path.exists(self.log):
-            return []
-        with open(self.log) as file:
+            return ""
+        with open(self.log, errors="replace") as file:
             text = file.read()
         os.unlink(self.log)
-        return [("sem." if kind == "sem" else "") + name for kind, name in TRACED.findall(text)]
+        return text
 
     def check_used(self, done):
         """That the client used the store, and that the library was the way there."""
