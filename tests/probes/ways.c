@@ -404,7 +404,9 @@ static void ask_chain(const char *name, const char *folder)
 		snprintf(path, sizeof path, TOP "/%s%d", name, i);
 		snprintf(text, sizeof text, "%s%s%d", folder, name, i - 1);
 		must(symlink(text, path) == 0);
-		if (i % 10 == 0 && i < LINKS_MAX)
+		/* Where the kernel has to begin a walk again it goes on counting: what more
+		 * than half of its links come to is not always the same. */
+		if (i == LINKS_MAX / 4)
 			say("%d links: %s %s", i + 1, same_as(path, F),
 			    tree_closed(open(path, O_RDWR)));
 	}
