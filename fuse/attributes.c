@@ -208,14 +208,21 @@ static int check_attribute(const struct store_node *node, const char *name, bool
 	return begins_with(name, "trusted.") || begins_with(name, "security.") ? 0 : -EOPNOTSUPP;
 }
 
+/* The path by which an attribute may be asked for, or written. */
+static int path_of_attribute(struct store_node *node, const char *name, bool writes,
+                             struct object_path *ret_path)
+{
+	int result = check_attribute(node, name, writes);
+
+	return result < 0 ? result : path_of(node, ret_path);
+}
+
 int store_node_xattr_set(struct store_node *node, const char *name, const void *value, size_t size,
                          int flags)
 {
 	struct object_path path;
-	int result = check_attribute(node, name, true);
+	int result = path_of_attribute(node, name, true, &path);
 
-	if (result == 0)
-		result = path_of(node, &path);
 	if (result < 0)
 		return result;
 	return result_of(node, setxattr(path.text, name, value, size, flags));
@@ -224,10 +231,8 @@ int store_node_xattr_set(struct store_node *node, const char *name, const void *
 ssize_t store_node_xattr_get(struct store_node *node, const char *name, void *value, size_t size)
 {
 	struct object_path path;
-	ssize_t result = check_attribute(node, name, false);
+	ssize_t result = path_of_attribute(node, name, false, &path);
 
-	if (result == 0)
-		result = path_of(node, &path);
 	if (result < 0)
 		return result;
 	result = getxattr(path.text, name, value, size);
@@ -248,10 +253,8 @@ ssize_t store_node_xattr_list(struct store_node *node, char *list, size_t size)
 int store_node_xattr_remove(struct store_node *node, const char *name)
 {
 	struct object_path path;
-	int result = check_attribute(node, name, true);
+	int result = path_of_attribute(node, name, true, &path);
 
-	if (result == 0)
-		result = path_of(node, &path);
 	if (result < 0)
 		return result;
 	return removexattr(path.text, name) < 0 ? -errno : 0;
