@@ -10,7 +10,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
-#include <seccomp.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -20,7 +19,10 @@
 
 #include "base/own.h"
 #include "base/text.h"
+#include "cli/beneath.h"
 #include "cli/dev.h"
+#include "cli/filter.h"
+#include "cli/find.h"
 #include "cli/privilege.h"
 #include "cli/say.h"
 
@@ -28,7 +30,7 @@ struct host {
 	const struct deny *deny;
 	struct privilege caller;
 	bool in_user_namespace;
-	scmp_filter_ctx filter; /* NULL: none needed */
+	void *filter; /* cli/filter.h */
 };
 
 static struct text dev_path(const char *name)
@@ -72,15 +74,38 @@ static bool needs_mounts(const struct host *host, const struct dev_plan *plan)
 	return plan->hidden_count > 0;
 }
 
+static size_t shim_words(const struct deny *deny, struct withheld ret_words[static DENY_OPS_MAX])
+{
+	size_t count = 0;
+
+	for (size_t i = 0; i < deny->count; i++)
+		if (deny->ops[i].kind == DENY_SHIM)
+			ret_words[count++] = deny->ops[i].withheld;
+	return count;
+}
+
 static void prepare_mounts(struct host *host)
 {
 	struct dev_plan plan = plan_dev(host);
+	struct withheld words[DENY_OPS_MAX];
+	size_t count = shim_words(host->deny, words);
+	bool mounts_dev = needs_mounts(host, &plan);
+	char shim[PATH_MAX];
 
-	if (!needs_mounts(host, &plan))
+	if (count > 0)
+		find_shim(shim);
+	if (count > 0 && !mounts_dev && !privilege_may_mount(&host->caller)) {
+		say("this host refuses private mounts: the calls are withheld by LD_PRELOAD and "
+		    WITHHELD_VARIABLE ", so only from programs that keep their environment");
+		beneath_export(shim, words, count);
 		return;
-	host->in_user_namespace = privilege_enter_mounts(&host->caller);
+	}
+	if (count > 0 || mounts_dev)
+		host->in_user_namespace = privilege_enter_mounts(&host->caller);
 	if (plan.hidden_count > 0)
 		dev_cover(&plan);
+	if (count > 0)
+		beneath_mount(shim, words, count);
 }
 
 static void apply_entry(struct host *host, const struct deny_op *op)
@@ -114,50 +139,16 @@ static void apply_space(struct host *host, const struct deny_op *op)
 	mount_tmpfs(op, 0, options.bytes);
 }
 
-/* The call is to be missing for programs of the machine's other word sizes too. */
-static scmp_filter_ctx make_filter(bool is_privileged)
+/* All words of the shim are put in place at once, before. */
+static void apply_shim(struct host *host, const struct deny_op *op)
 {
-	static const struct {
-		uint32_t native, other;
-	} relatives[] = {
-		{SCMP_ARCH_X86_64, SCMP_ARCH_X86},
-		{SCMP_ARCH_X86_64, SCMP_ARCH_X32},
-		{SCMP_ARCH_AARCH64, SCMP_ARCH_ARM},
-	};
-	scmp_filter_ctx filter = seccomp_init(SCMP_ACT_ALLOW);
-
-	if (!filter)
-		fail("cannot make a system call filter: %s", strerror(ENOMEM));
-	for (size_t i = 0; i < sizeof relatives / sizeof relatives[0]; i++)
-		if (relatives[i].native == seccomp_arch_native())
-			seccomp_arch_add(filter, relatives[i].other);
-	seccomp_attr_set(filter, SCMP_FLTATR_ACT_BADARCH, SCMP_ACT_ALLOW);
-	seccomp_attr_set(filter, SCMP_FLTATR_CTL_NNP, is_privileged ? 0 : 1);
-	return filter;
 }
 
 static void apply_call(struct host *host, const struct deny_op *op)
 {
 	bool is_privileged = host->in_user_namespace || privilege_has(&host->caller, CAP_SYS_ADMIN);
-	int number = seccomp_syscall_resolve_name(op->what);
-	int result;
 
-	if (!host->filter)
-		host->filter = make_filter(is_privileged);
-	result = seccomp_rule_add(host->filter, SCMP_ACT_ERRNO(ENOSYS), number, 0);
-	if (result < 0)
-		fail("cannot filter the system call %s: %s", op->what, strerror(-result));
-}
-
-static void load_filter(struct host *host)
-{
-	int result = host->filter ? seccomp_load(host->filter) : 0;
-
-	if (result < 0)
-		fail("this host takes no system call filter (seccomp): %s", strerror(-result));
-	if (host->filter)
-		seccomp_release(host->filter);
-	host->filter = NULL;
+	filter_add(&host->filter, is_privileged, op->what, op->error);
 }
 
 static bool wants_no_root(const struct deny *deny)
@@ -176,7 +167,7 @@ static void leave_root(const struct host *host)
 
 static void apply_root(struct host *host, const struct deny_op *op)
 {
-	load_filter(host);
+	filter_load(&host->filter);
 	if (host->in_user_namespace)
 		privilege_restore(&host->caller);
 	leave_root(host);
@@ -187,6 +178,7 @@ static void (*const apply[DENY_KIND_COUNT])(struct host *host, const struct deny
 	[DENY_ENTRY] = apply_entry,
 	[DENY_WRITE] = apply_write,
 	[DENY_SPACE] = apply_space,
+	[DENY_SHIM] = apply_shim,
 	[DENY_CALL] = apply_call,
 	[DENY_ROOT] = apply_root,
 };
@@ -220,7 +212,7 @@ void deny_apply(const struct deny *deny)
 	prepare_mounts(&host);
 	for (size_t i = 0; i < deny->count; i++)
 		apply[deny->ops[i].kind](&host, &deny->ops[i]);
-	load_filter(&host);
+	filter_load(&host.filter);
 	if (host.in_user_namespace && !wants_no_root(deny))
 		privilege_restore(&host.caller);
 }

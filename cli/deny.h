@@ -8,6 +8,8 @@
 #include <stdint.h>
 #include <sys/types.h>
 
+#include "base/withheld.h"
+
 enum { DENY_OPS_MAX = 64 };
 
 /* In the order in which they are put into force. */
@@ -16,15 +18,18 @@ enum deny_kind {
 	DENY_ENTRY, /* an entry of /dev is not there (ENOENT) */
 	DENY_WRITE, /* a folder in /dev is empty and read-only (EROFS) */
 	DENY_SPACE, /* a folder in /dev is a new one of `size` bytes */
-	DENY_CALL,  /* a system call is not there (ENOSYS) */
+	DENY_SHIM,  /* a call of libc fails */
+	DENY_CALL,  /* system calls fail: of cli/filter.c */
 	DENY_ROOT,  /* no root: another user instead, no groups, no capabilities */
 	DENY_KIND_COUNT,
 };
 
 struct deny_op {
 	enum deny_kind kind;
-	const char *what; /* the entry's name in /dev, or the system call's */
+	const char *what; /* the entry's name in /dev, or what calls are about */
 	uint64_t size;
+	int error;                /* of a call, or FILTER_TRAP */
+	struct withheld withheld; /* the shim's word */
 };
 
 struct deny {

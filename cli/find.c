@@ -15,6 +15,10 @@ static const char *const library_places[] = {
 	SHMEMU_BINDIR_TO_LIBDIR "/libshmemu.so", "../preload/libshmemu.so", NULL,
 };
 
+static const char *const shim_places[] = {
+	SHMEMU_BINDIR_TO_LIBDIR "/libshmemu-without.so", "../without/libshmemu-without.so", NULL,
+};
+
 /* The folder of the running program's file, without a slash at its end. */
 static void own_folder(char ret_folder[static PATH_MAX])
 {
@@ -41,6 +45,17 @@ static void find(const char *folder, const char *const *places, const char *what
 	}
 	fail("%s is neither %s/%s nor %s/%s: install it there, beside this tool", what, folder,
 	     places[0], folder, places[1]);
+}
+
+void find_shim(char ret_path[static PATH_MAX])
+{
+	char folder[PATH_MAX];
+
+	own_folder(folder);
+	find(folder, shim_places, "the shim", ret_path);
+	if (strpbrk(ret_path, ": \t\n#"))
+		fail("/etc/ld.so.preload can't take the path %s: move shmemu to a folder without "
+		     "blanks and colons", ret_path);
 }
 
 void find_parts(struct parts *ret_parts)

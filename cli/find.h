@@ -14,4 +14,7 @@ struct parts {
 /* Ends the program with one line if either is not there. */
 void find_parts(struct parts *ret_parts);
 
+/* The library that `shmemu without` puts beneath programs. The same. */
+void find_shim(char ret_path[static PATH_MAX]);
+
 #endif

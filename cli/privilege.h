@@ -26,6 +26,9 @@ bool privilege_has(const struct privilege *privilege, int capability);
  * all capabilities. Returns whether it is in a user namespace. */
 bool privilege_enter_mounts(const struct privilege *caller);
 
+/* Whether that would work, found out by a child that tries. */
+bool privilege_may_mount(const struct privilege *caller);
+
 /* After a user namespace: back to what the caller had. */
 void privilege_restore(const struct privilege *caller);
 

@@ -13,41 +13,14 @@
 #include "cli/deny.h"
 #include "cli/say.h"
 #include "cli/subcommand.h"
+#include "cli/things.h"
 
-enum { NOBODY = 65534, PARTS_MAX = 8, DEPTH_MAX = 4, OPTION_USER = 256 };
-
-/* A name ending in "=SIZE" takes one. */
-static const struct what {
-	const char *name;
-	const char *summary;
-	struct deny_op op;
-} whats[] = {
-	{"dev-shm", "/dev/shm is missing", {DENY_ENTRY, "shm", 0}},
-	{"dev-shm=ro", "/dev/shm is read-only", {DENY_WRITE, "shm", 0}},
-	{"dev-shm=SIZE", "/dev/shm has room for SIZE, such as 64m (k, m or g)",
-	 {DENY_SPACE, "shm", 0}},
-	{"fuse", "/dev/fuse is missing", {DENY_ENTRY, "fuse", 0}},
-	{"memfd_create", "the system call is missing (ENOSYS)", {DENY_CALL, "memfd_create", 0}},
-	{"root", "root becomes another user, see --user; others stay who they are",
-	 {DENY_ROOT, "root", 0}},
-};
-
-static const struct profile {
-	const char *name;
-	const char *summary;
-	const char *parts[PARTS_MAX];
-} profiles[] = {
-	{"lambda", "AWS Lambda, Fargate, locked sandboxes", {"root", "dev-shm", "fuse"}},
-	{"docker-64m", "a container with Docker's 64 MB", {"dev-shm=64m", "fuse"}},
-};
-
-enum {
-	WHAT_COUNT = sizeof whats / sizeof whats[0],
-	PROFILE_COUNT = sizeof profiles / sizeof profiles[0],
-};
+enum { NOBODY = 65534, OPTION_USER = 256 };
 
 static const struct option options[] = {
 	{"user", required_argument, NULL, OPTION_USER},
+	{"list", no_argument, NULL, 'l'},
+	{"json", no_argument, NULL, 'j'},
 	{"help", no_argument, NULL, 'h'},
 	{NULL, 0, NULL, 0},
 };
@@ -55,75 +28,34 @@ static const struct option options[] = {
 static int print_help(void)
 {
 	puts("usage: shmemu without [OPTION]... WHAT... -- COMMAND [ARG]...\n"
+	     "       shmemu without --list [--json]\n"
 	     "Run a command as on a host that lacks things. What comes later overrides.\n\n"
 	     "WHAT is one of:");
-	for (size_t i = 0; i < WHAT_COUNT; i++)
-		printf("  %-14s %s\n", whats[i].name, whats[i].summary);
+	for (size_t i = 0; i < thing_count; i++)
+		printf("  %-21s %s\n", things[i].name, things[i].summary);
 	puts("\nor a profile:");
-	for (size_t i = 0; i < PROFILE_COUNT; i++) {
-		printf("  %-14s %s:", profiles[i].name, profiles[i].summary);
-		for (size_t j = 0; j < PARTS_MAX && profiles[i].parts[j]; j++)
-			printf(" %s", profiles[i].parts[j]);
-		putchar('\n');
-	}
+	for (size_t i = 0; i < profile_count; i++)
+		printf("  %-21s %s\n", profiles[i].name, profiles[i].summary);
 	puts("\n"
+	     "A call fails with an errno that can be chosen, as in msync=EPERM, and those of\n"
+	     "memory mapping, ftruncate, fallocate and memfd_create at a moment that can be\n"
+	     "chosen:\n"
+	     "  WHAT,after=N          the first N calls work\n"
+	     "  WHAT,nth=N            only the N-th call fails\n"
+	     "  WHAT,probability=P    each call fails with this probability, from 0 to 1;\n"
+	     "                        with ,seed=S behind it, always the same ones\n"
+	     "Calls are counted in each process; a child begins with its parent's count, a\n"
+	     "program with none.\n"
+	     "\n"
 	     "      --user=UID[:GID]  whom root becomes without 'root' (65534:65534); implies it\n"
+	     "      --list            what can be taken away: how, by default with which errno,\n"
+	     "                        and what profiles are made of\n"
+	     "      --json            the list as JSON\n"
 	     "      --help            show this and exit\n"
 	     "\n"
 	     "The exit status is COMMAND's; 125 if shmemu fails, 126 if COMMAND can't be\n"
 	     "executed, 127 if it can't be found.");
 	return EXIT_SUCCESS;
-}
-
-/* A number with k, m or g behind it. Returns 0 or -EINVAL. */
-static int parse_size(const char *text, uint64_t *ret_size)
-{
-	static const char units[] = "kmg";
-	unsigned long long number;
-	const char *unit;
-	char *end;
-
-	errno = 0;
-	number = strtoull(text, &end, 10);
-	if (!isdigit((unsigned char)text[0]) || errno || number == 0 || !end[0] || end[1])
-		return -EINVAL;
-	unit = strchr(units, tolower((unsigned char)end[0]));
-	if (!unit || number > (unsigned long long)LLONG_MAX >> (10 * (unit - units + 1)))
-		return -EINVAL;
-	*ret_size = number << (10 * (unit - units + 1));
-	return 0;
-}
-
-/* Does the word say this? If it takes a size, it is put into *size. */
-static bool is_what(const struct what *what, const char *word, uint64_t *size)
-{
-	const char *placeholder = strstr(what->name, "=SIZE");
-	size_t length;
-
-	if (!placeholder)
-		return strcmp(what->name, word) == 0;
-	length = (size_t)(placeholder - what->name) + 1;
-	return strncmp(what->name, word, length) == 0 && parse_size(word + length, size) == 0;
-}
-
-static void add_word(struct deny *deny, const char *word, int depth)
-{
-	for (size_t i = 0; i < WHAT_COUNT; i++) {
-		struct deny_op op = whats[i].op;
-
-		if (is_what(&whats[i], word, &op.size)) {
-			deny_add(deny, &op);
-			return;
-		}
-	}
-	for (size_t i = 0; i < PROFILE_COUNT && depth < DEPTH_MAX; i++) {
-		if (strcmp(profiles[i].name, word) != 0)
-			continue;
-		for (size_t j = 0; j < PARTS_MAX && profiles[i].parts[j]; j++)
-			add_word(deny, profiles[i].parts[j], depth + 1);
-		return;
-	}
-	fail("without: cannot take away '%s'; 'shmemu without --help' lists what can be", word);
 }
 
 static unsigned parse_id(const char *text, char stop, const char **ret_end)
@@ -151,7 +83,7 @@ static void parse_user(struct deny *deny)
 	if (geteuid() != 0 && (deny->uid != geteuid() || deny->gid != getegid()))
 		fail("without: only root can become another user; leave --user out to stay who you "
 		     "are");
-	add_word(deny, "root", 0);
+	things_add(deny, "root");
 }
 
 /* The words up to "--", which getopt_long would move about or swallow, are gone through one by
@@ -159,6 +91,7 @@ static void parse_user(struct deny *deny)
 int without_main(int argc, char **argv)
 {
 	struct deny deny = {.uid = NOBODY, .gid = NOBODY};
+	bool is_list = false, json = false;
 	int option, words_end = 1;
 
 	while (words_end < argc && strcmp(argv[words_end], "--") != 0)
@@ -166,9 +99,13 @@ int without_main(int argc, char **argv)
 	opterr = 0;
 	while ((option = getopt_long(words_end, argv, "-:h", options, NULL)) != -1) {
 		if (option == 1)
-			add_word(&deny, optarg, 0);
+			things_add(&deny, optarg);
 		else if (option == OPTION_USER)
 			parse_user(&deny);
+		else if (option == 'l')
+			is_list = true;
+		else if (option == 'j')
+			json = true;
 		else if (option == 'h')
 			return print_help();
 		else
@@ -176,8 +113,14 @@ int without_main(int argc, char **argv)
 			     option == ':' ? "a value is missing after" : "there is no option",
 			     argv[optind - 1]);
 	}
+	if (json && !is_list)
+		fail("without: --json goes with --list");
+	if (is_list) {
+		things_list(json);
+		return EXIT_SUCCESS;
+	}
 	if (deny.count == 0)
-		fail("without what? 'shmemu without --help' lists what can be taken away");
+		fail("without what? 'shmemu without --list' tells what can be taken away");
 	if (words_end + 1 >= argc)
 		fail("without: which command? It comes after '--'; try 'shmemu without --help'");
 	deny_apply(&deny);
