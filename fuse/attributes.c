@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "fuse/anon.h"
+#include "fuse/extent.h"
 #include "fuse/store_i.h"
 
 /* Where the object of a special node is to be found. What is open may be open as a path only, and
@@ -126,16 +127,14 @@ static int full(const struct store_node *node)
 
 static int result_of(const struct store_node *node, int result)
 {
-	if (result >= 0)
-		return 0;
-	return errno == ENOSPC ? full(node) : -errno;
+	return result == -ENOSPC ? full(node) : result;
 }
 
 int store_node_allocate(struct store_node *node, int mode, off_t offset, off_t length)
 {
 	int file = store_node_file(node);
 
-	return file < 0 ? file : result_of(node, fallocate(file, mode, offset, length));
+	return file < 0 ? file : result_of(node, extent_allocate(file, mode, offset, length));
 }
 
 /* Where space is limited it is asked for now: later it would be a SIGBUS. */
@@ -147,12 +146,13 @@ int store_node_resize(struct store_node *node, off_t size)
 	if (file < 0)
 		return file;
 	if (size < 0 || !anon_is_limited(node->store->anon, record_of(node)->creator_uid))
-		return ftruncate(file, size) < 0 ? -errno : 0;
+		return extent_set_size(file, size);
 	if (fstat(file, &status) < 0)
 		return -errno;
 	if (size > status.st_size)
-		return result_of(node, fallocate(file, 0, status.st_size, size - status.st_size));
-	return ftruncate(file, size) < 0 ? -errno : 0;
+		return result_of(node, extent_allocate(file, 0, status.st_size,
+		                                       size - status.st_size));
+	return extent_set_size(file, size);
 }
 
 ssize_t store_node_readlink(struct store_node *node, char *text, size_t room)
@@ -225,7 +225,8 @@ int store_node_xattr_set(struct store_node *node, const char *name, const void *
 
 	if (result < 0)
 		return result;
-	return result_of(node, setxattr(path.text, name, value, size, flags));
+	result = setxattr(path.text, name, value, size, flags) < 0 ? -errno : 0;
+	return result_of(node, result);
 }
 
 ssize_t store_node_xattr_get(struct store_node *node, const char *name, void *value, size_t size)

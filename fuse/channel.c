@@ -338,17 +338,14 @@ void channel_close_backing(struct channel *channel, int backing)
 	ioctl(channel->fd, IOCTL_BACKING_CLOSE, &id);
 }
 
-int channel_try_passthrough(struct channel *channel)
+int channel_try_passthrough(struct channel *channel, int file)
 {
-	OWN_FD scratch = -1;
 	int backing = -EOPNOTSUPP;
 
 	if (channel->refusal < 0)
 		return channel->refusal;
-	if (channel->offered) {
-		scratch = memfd_create("shmfs-passthrough", MFD_CLOEXEC);
-		backing = scratch < 0 ? -errno : channel_open_backing(channel, scratch);
-	}
+	if (channel->offered)
+		backing = channel_open_backing(channel, file);
 	if (backing < 0) {
 		channel->refusal = backing;
 		return backing;

@@ -79,9 +79,9 @@ ssize_t channel_writev(struct channel *channel, struct iovec *parts, int count);
 int channel_open_backing(struct channel *channel, int file);
 void channel_close_backing(struct channel *channel, int backing);
 
-/* Finds out by a file of its own whether the kernel, which has had INIT's answer, grants what it
- * offered. Returns 0, or -errno and then never asks again: channel->refusal. */
-int channel_try_passthrough(struct channel *channel);
+/* Finds out by a file, such as will be passed, whether the kernel, which has had INIT's answer,
+ * grants what it offered. Returns 0, or -errno and then never asks again: channel->refusal. */
+int channel_try_passthrough(struct channel *channel, int file);
 
 /* The answers to open and create, which libfuse before 3.17 can't give a backing id; it is 0 for
  * direct I/O. The kernel keeps `handle` and tells it with each request on the open file. */

@@ -410,6 +410,7 @@ static int perform(struct call *call, int checked)
 	const struct wire_header *header = &call->request->header;
 	struct connection *connection = call->connection;
 	struct store *store = connection->door->store;
+	const struct journal *journal = store_journal(store);
 	int result = checked;
 
 	/* The socket that another is handed over by may be in use meanwhile. */
@@ -417,7 +418,7 @@ static int perform(struct call *call, int checked)
 		return -EPROTO;
 	if (result == 0 && !is_known(&call->sender))
 		result = -EACCES;
-	store_journal(store)->header->requests++;
+	JOURNAL_SET(journal, journal->header->requests, journal->header->requests + 1);
 	if (store_turn_begin(store, connection->number, call->request->serial))
 		connection->restored = true;
 	if (result == 0)

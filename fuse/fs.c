@@ -112,7 +112,7 @@ static void forget_request(struct fs *fs)
 	__atomic_store_n(size, 0, __ATOMIC_RELEASE);
 }
 
-static struct journal_fuse *agreed(const struct fs *fs)
+static const struct journal_fuse *agreed(const struct fs *fs)
 {
 	return &store_journal(fs->store)->header->fuse;
 }
@@ -120,10 +120,12 @@ static struct journal_fuse *agreed(const struct fs *fs)
 /* What the next worker makes its session of. */
 static void keep_init(struct fs *fs, size_t size)
 {
+	const struct journal *journal = store_journal(fs->store);
+
 	if (fs->channel.answered || !fs->channel.init_unique || size > JOURNAL_INIT_SIZE)
 		return;
-	memcpy(agreed(fs)->init, store_journal(fs->store)->request, size);
-	agreed(fs)->init_size = (uint32_t)size;
+	journal_put(journal, agreed(fs)->init, journal->request, size);
+	JOURNAL_SET(journal, agreed(fs)->init_size, (uint32_t)size);
 }
 
 /* libfuse writes into small ones as it reads, and they must stay in the journal as they came. */
@@ -265,6 +267,7 @@ static int answer_init(struct fs *fs)
 
 static int mount_and_negotiate(struct fs *fs, const struct fs_options *options)
 {
+	const struct journal *journal = store_journal(fs->store);
 	int result = find_mountpoint(fs, options->mountpoint);
 
 	if (result == 0)
@@ -275,8 +278,8 @@ static int mount_and_negotiate(struct fs *fs, const struct fs_options *options)
 	result = answer_init(fs);
 	if (result < 0)
 		return result;
-	result = channel_try_passthrough(&fs->channel);
-	agreed(fs)->refusal = fs->channel.refusal;
+	result = channel_try_passthrough(&fs->channel, journal->fd);
+	JOURNAL_SET(journal, agreed(fs)->refusal, fs->channel.refusal);
 	return result < 0 && fs->inodes.require ? -EOPNOTSUPP : 0;
 }
 

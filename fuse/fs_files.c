@@ -56,7 +56,7 @@ static bool file_holds(int file, const char *bytes, size_t size, off_t offset)
  * bytes may stand there already, at the end that was noted. */
 static ssize_t append(struct store *store, int file, const struct iovec *part)
 {
-	struct journal_turn *turn = &store_journal(store)->header->turn;
+	const struct journal_turn *turn = &store_journal(store)->header->turn;
 	struct stat status;
 
 	if (store_turn_is_again(store) && turn->append_at != UINT64_MAX &&
@@ -64,7 +64,7 @@ static ssize_t append(struct store *store, int file, const struct iovec *part)
 		return (ssize_t)part->iov_len;
 	if (fstat(file, &status) < 0)
 		return -1;
-	turn->append_at = (uint64_t)status.st_size;
+	JOURNAL_SET(store_journal(store), turn->append_at, (uint64_t)status.st_size);
 	return pwritev2(file, part, 1, 0, RWF_APPEND);
 }
 

@@ -27,10 +27,12 @@ enum { WAS_NOT_THERE, WAS_THERE };
 /* Whether it was there before this request, which is known after a kill too. */
 static bool was_there(struct store *store, struct store_node *node, const char *name)
 {
-	uint64_t *noted = &store_journal(store)->header->turn.append_at;
+	const uint64_t *noted = &store_journal(store)->header->turn.append_at;
 
 	if (*noted == UINT64_MAX)
-		*noted = store_node_xattr_get(node, name, NULL, 0) < 0 ? WAS_NOT_THERE : WAS_THERE;
+		JOURNAL_SET(store_journal(store), *noted,
+		            store_node_xattr_get(node, name, NULL, 0) < 0 ? WAS_NOT_THERE :
+		                                                            WAS_THERE);
 	return *noted == WAS_THERE;
 }
 

@@ -21,7 +21,7 @@
  * need not. */
 static int choose_road(struct inodes *inodes, struct store_node *node)
 {
-	struct journal_fuse *agreed = &store_journal(inodes->store)->header->fuse;
+	const struct journal *journal = store_journal(inodes->store);
 	int backing = inodes->channel->refusal;
 	int file = store_node_file(node);
 
@@ -34,8 +34,8 @@ static int choose_road(struct inodes *inodes, struct store_node *node)
 		backing = channel_open_backing(inodes->channel, file);
 	if (backing < 0)
 		return inodes->require ? backing : 0;
-	if (backing > agreed->backing_last)
-		agreed->backing_last = backing;
+	if (backing > journal->header->fuse.backing_last)
+		JOURNAL_SET(journal, journal->header->fuse.backing_last, backing);
 	store_node_set_backing(node, backing);
 	return 0;
 }

@@ -9,6 +9,10 @@
  * there does it: each step says what a record becomes, so that a step done twice is a step done
  * once.
  *
+ * Where the file can't be mapped, a store is followed by a write of the same bytes to the file,
+ * which a kill does not undo either: so what the next worker finds has come about in the same
+ * order.
+ *
  * Layout: one page of header, the table of inodes, far behind it the table of names, and behind
  * that the place where a FUSE request is read to. The file is sparse: only touched pages take
  * memory. */
@@ -20,10 +24,10 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/own.h"
+#include "fuse/extent.h"
 
 #ifndef JOURNAL_VERSION
 #define JOURNAL_VERSION 3
@@ -41,6 +45,7 @@ enum {
 	HEADER_SIZE = 4096,
 	COUNT_FIRST = 512,
 	COUNT_MAX = 8 << 20,
+	REFUSED = 4095, /* no errno: the file can't be mapped */
 };
 
 static const uint64_t journal_magic = 0x6c6e72756d6873; /* "shmurnl" */
@@ -50,55 +55,125 @@ static const uint64_t request_offset =
 	HEADER_SIZE + (uint64_t)COUNT_MAX *
 			      (sizeof(struct journal_inode) + sizeof(struct journal_entry));
 
-/* The compiler must not move the stores of a record past its commit. Other processes only look
- * after a kill. */
-static void commit(uint64_t *key, uint64_t value)
-{
-	__atomic_store_n(key, value, __ATOMIC_RELEASE);
-}
-
-static int file_grow(int fd, uint64_t size)
-{
-	struct stat status;
-
-	if (fstat(fd, &status) < 0)
-		return -errno;
-	if ((uint64_t)status.st_size >= size)
-		return 0;
-	return ftruncate(fd, (off_t)size) < 0 ? -errno : 0;
-}
-
 /* Asked for now: a page that can't be had when it is written is a SIGBUS. */
 static int file_reserve(int fd, uint64_t offset, uint64_t size)
 {
-	return fallocate(fd, 0, (off_t)offset, (off_t)size) < 0 ? -errno : 0;
+	return extent_allocate(fd, 0, (off_t)offset, (off_t)size);
 }
 
-static uint64_t *key_at(const struct journal_table *table, size_t at)
+/* Beyond its end a file is zeros. */
+static int file_read(int fd, void *memory, size_t size, uint64_t offset)
 {
-	return (uint64_t *)((char *)table->records + at * table->record_size);
+	size_t done = 0;
+
+	while (done < size) {
+		ssize_t got = pread(fd, (char *)memory + done, size - done, (off_t)(offset + done));
+
+		if (got < 0 && errno != EINTR)
+			return -errno;
+		if (got == 0)
+			break;
+		done += got > 0 ? (size_t)got : 0;
+	}
+	memset((char *)memory + done, 0, size - done);
+	return 0;
 }
 
-static int table_extend(struct journal_table *table, int fd, size_t count)
+static bool is_in(const void *place, const void *memory, size_t size)
 {
-	size_t size = count * table->record_size;
-	void *records;
-	int result = file_grow(fd, table->offset + size);
+	uintptr_t at = (uintptr_t)place;
+	uintptr_t begin = (uintptr_t)memory;
 
-	if (result == 0)
-		result = file_reserve(fd, table->offset, size);
-	if (result < 0)
-		return result;
-	if (table->records)
-		records = mremap(table->records, table->count * table->record_size, size,
-		                 MREMAP_MAYMOVE);
+	return memory && at >= begin && at - begin < size;
+}
+
+static uint64_t offset_in(const struct journal_table *table, const void *place)
+{
+	return table->offset + ((uintptr_t)place - (uintptr_t)table->records);
+}
+
+static bool is_in_table(const struct journal_table *table, const void *place)
+{
+	return is_in(place, table->records, table->count * table->record_size);
+}
+
+void journal_write_through(const struct journal *journal, const void *place, size_t size)
+{
+	const char *bytes = place;
+	uint64_t offset;
+
+	if (is_in_table(&journal->inodes, place))
+		offset = offset_in(&journal->inodes, place);
+	else if (is_in_table(&journal->entries, place))
+		offset = offset_in(&journal->entries, place);
+	else if (is_in(place, journal->header, sizeof *journal->header))
+		offset = (uintptr_t)place - (uintptr_t)journal->header;
 	else
+		abort();
+	while (size) {
+		ssize_t written = pwrite(journal->fd, bytes, size, (off_t)offset);
+
+		/* There is room, as it was asked for. The next worker sees what there is. */
+		if (written == 0 || (written < 0 && errno != EINTR))
+			abort();
+		if (written < 0)
+			continue;
+		bytes += written;
+		offset += (uint64_t)written;
+		size -= (size_t)written;
+	}
+}
+
+static const uint64_t *key_at(const struct journal_table *table, size_t at)
+{
+	return (const uint64_t *)((const char *)table->records + at * table->record_size);
+}
+
+/* A const that the table alone takes away: to map it elsewhere, and to free it. */
+static void *records_of(const struct journal_table *table)
+{
+	return (void *)(uintptr_t)table->records;
+}
+
+/* A second mapping of the same, where the first can't be made larger or smaller. */
+static int table_remap(struct journal_table *table, int fd, size_t size)
+{
+	size_t before = table->count * table->record_size;
+	void *records = MAP_FAILED;
+
+	if (table->records)
+		records = mremap(records_of(table), before, size, MREMAP_MAYMOVE);
+	if (records == MAP_FAILED) {
 		records = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, fd,
 		               (off_t)table->offset);
-	if (records == MAP_FAILED)
-		return -errno;
+		if (records == MAP_FAILED)
+			return -REFUSED;
+		if (table->records)
+			munmap(records_of(table), before);
+	}
 	table->records = records;
 	return 0;
+}
+
+static int table_copy(struct journal_table *table, int fd, size_t size)
+{
+	size_t before = table->records ? table->count * table->record_size : 0;
+	char *records = realloc(records_of(table), size);
+
+	if (!records)
+		return -ENOMEM;
+	table->records = records;
+	if (size <= before)
+		return 0;
+	return file_read(fd, records + before, size - before, table->offset + before);
+}
+
+static int table_resize(struct journal_table *table, const struct journal *journal, size_t count)
+{
+	size_t size = count * table->record_size;
+
+	return journal->is_mapped ? table_remap(table, journal->fd, size)
+	                          : table_copy(table, journal->fd, size);
 }
 
 /* The free places from `from` on come on top, the lowest last. */
@@ -109,7 +184,7 @@ static void list_free_places(struct journal_table *table, size_t from)
 			table->free_places[table->free_count++] = (uint32_t)(at - 1);
 }
 
-static int table_map(struct journal_table *table, int fd, size_t count)
+static int table_grow(struct journal_table *table, const struct journal *journal, size_t count)
 {
 	uint32_t *places = reallocarray(table->free_places, count, sizeof *places);
 	size_t before = table->count;
@@ -118,91 +193,115 @@ static int table_map(struct journal_table *table, int fd, size_t count)
 	if (!places)
 		return -ENOMEM;
 	table->free_places = places;
-	result = table_extend(table, fd, count);
+	result = file_reserve(journal->fd, table->offset, count * table->record_size);
+	if (result == 0)
+		result = table_resize(table, journal, count);
 	if (result < 0)
 		return result;
 	table->count = count;
-	commit(table->count_kept, count);
+	JOURNAL_SET(journal, *table->count_kept, count);
 	list_free_places(table, before);
 	return 0;
 }
 
 /* The place of a free record, growing the table if there is none. */
-static int64_t table_claim(struct journal_table *table, int fd)
+static int64_t table_claim(struct journal_table *table, const struct journal *journal)
 {
 	int result;
 
 	if (!table->free_count) {
 		if (table->count >= COUNT_MAX)
 			return -ENOSPC;
-		result = table_map(table, fd, table->count * 2);
+		result = table_grow(table, journal, table->count * 2);
 		if (result < 0)
-			return result;
+			return result == -REFUSED ? -ENOMEM : result;
 	}
 	return table->free_places[--table->free_count];
 }
 
-/* Both kinds of record begin with their 8-byte key. */
-static int64_t table_add(struct journal_table *table, int fd, const void *record)
+/* All of a record but its key, which both kinds begin with, and then that. */
+static void put_record(const struct journal *journal, const uint64_t *place, const void *record,
+                       size_t size)
 {
-	int64_t at = table_claim(table, fd);
 	uint64_t key;
-	char *place;
 
-	if (at < 0)
-		return at;
 	memcpy(&key, record, sizeof key);
-	place = (char *)key_at(table, (size_t)at);
-	memcpy(place + sizeof key, (const char *)record + sizeof key,
-	       table->record_size - sizeof key);
-	commit(key_at(table, (size_t)at), key);
+	journal_put(journal, place + 1, (const char *)record + sizeof key, size - sizeof key);
+	JOURNAL_SET(journal, *place, key);
+}
+
+static int64_t table_add(struct journal_table *table, const struct journal *journal,
+                         const void *record)
+{
+	int64_t at = table_claim(table, journal);
+
+	if (at >= 0)
+		put_record(journal, key_at(table, (size_t)at), record, table->record_size);
 	return at;
 }
 
-static void table_drop(struct journal_table *table, size_t at)
+static void table_drop(struct journal_table *table, const struct journal *journal, size_t at)
 {
-	commit(key_at(table, at), 0);
+	JOURNAL_SET(journal, *key_at(table, at), 0);
 	table->free_places[table->free_count++] = (uint32_t)at;
+}
+
+static int header_copy(struct journal *journal)
+{
+	void *header = calloc(1, HEADER_SIZE);
+
+	if (!header)
+		return -ENOMEM;
+	journal->header = header;
+	return file_read(journal->fd, header, HEADER_SIZE, 0);
 }
 
 static int header_map(struct journal *journal)
 {
-	void *header;
-	int result = file_grow(journal->fd, HEADER_SIZE);
+	void *header = mmap(NULL, HEADER_SIZE, PROT_READ | PROT_WRITE, MAP_SHARED, journal->fd, 0);
+
+	if (header == MAP_FAILED)
+		return -REFUSED;
+	journal->header = header;
+	return 0;
+}
+
+static int header_open(struct journal *journal)
+{
+	int result = file_reserve(journal->fd, 0, HEADER_SIZE);
 
 	if (result == 0)
-		result = file_reserve(journal->fd, 0, HEADER_SIZE);
+		result = journal->is_mapped ? header_map(journal) : header_copy(journal);
 	if (result < 0)
 		return result;
-	header = mmap(NULL, HEADER_SIZE, PROT_READ | PROT_WRITE, MAP_SHARED, journal->fd, 0);
-	if (header == MAP_FAILED)
-		return -errno;
-	journal->header = header;
 	journal->inodes.count_kept = &journal->header->inode_count;
 	journal->entries.count_kept = &journal->header->entry_count;
 	return 0;
 }
 
-static int map_tables(struct journal *journal, size_t inode_count, size_t entry_count)
+static int open_tables(struct journal *journal, size_t inode_count, size_t entry_count)
 {
-	int result = table_map(&journal->inodes, journal->fd, inode_count);
+	int result = table_grow(&journal->inodes, journal, inode_count);
 
-	return result < 0 ? result : table_map(&journal->entries, journal->fd, entry_count);
+	return result < 0 ? result : table_grow(&journal->entries, journal, entry_count);
 }
 
 /* No magic: new, or killed before it was finished, and then nobody was told of anything in it. */
 static int begin(struct journal *journal)
 {
-	struct journal_header *header = journal->header;
-	int result = map_tables(journal, COUNT_FIRST, COUNT_FIRST);
+	const struct journal_header *header = journal->header;
+	int result = open_tables(journal, COUNT_FIRST, COUNT_FIRST);
 
 	if (result < 0)
 		return result;
-	header->version = JOURNAL_VERSION;
-	header->ino_next = 2;    /* 1 is the root folder's, which the store makes */
-	header->cookie_next = 3; /* 1 and 2 are "." and ".." in a listing */
-	header->connection_next = 1; /* 0 is the FUSE door */
-	commit(&header->magic, journal_magic);
+	JOURNAL_SET(journal, header->version, JOURNAL_VERSION);
+	/* 1 is the root folder's, which the store makes. */
+	JOURNAL_SET(journal, header->ino_next, 2);
+	/* 1 and 2 are "." and ".." in a listing. */
+	JOURNAL_SET(journal, header->cookie_next, 3);
+	/* 0 is the FUSE door. */
+	JOURNAL_SET(journal, header->connection_next, 1);
+	JOURNAL_SET(journal, header->magic, journal_magic);
 	return 0;
 }
 
@@ -213,24 +312,21 @@ static bool count_is_valid(uint64_t count)
 
 static void do_step(struct journal *journal, const struct journal_step *step)
 {
-	struct journal_entry *entry = journal_entry_at(journal, step->at);
+	const struct journal_entry *entry = journal_entry_at(journal, step->at);
 
-	commit(&entry->cookie, 0);
-	memcpy((char *)entry + sizeof entry->cookie,
-	       (const char *)&step->entry + sizeof step->entry.cookie,
-	       sizeof *entry - sizeof entry->cookie);
-	commit(&entry->cookie, step->entry.cookie);
+	JOURNAL_SET(journal, entry->cookie, 0);
+	put_record(journal, &entry->cookie, &step->entry, sizeof *entry);
 }
 
 /* Also when some of the steps, or all of them, have been done before a kill. */
 static void do_move(struct journal *journal)
 {
-	struct journal_header *header = journal->header;
+	const struct journal_header *header = journal->header;
 
 	for (uint64_t i = 0; i < header->move.wanted; i++)
 		do_step(journal, &header->move.steps[i]);
-	header->turn.moved = 1;
-	commit(&header->move.wanted, 0);
+	JOURNAL_SET(journal, header->turn.moved, 1);
+	JOURNAL_SET(journal, header->move.wanted, 0);
 }
 
 static int finish_move(struct journal *journal)
@@ -259,7 +355,7 @@ static int take_over(struct journal *journal)
 		return -EPROTONOSUPPORT;
 	if (!count_is_valid(header->inode_count) || !count_is_valid(header->entry_count))
 		return -EBADMSG;
-	result = map_tables(journal, header->inode_count, header->entry_count);
+	result = open_tables(journal, header->inode_count, header->entry_count);
 	return result == 0 && header->move.wanted ? finish_move(journal) : result;
 }
 
@@ -268,59 +364,88 @@ int64_t journal_versions(void)
 	return (int64_t)JOURNAL_VERSION_MIN << 32 | JOURNAL_VERSION;
 }
 
+static int open_file(struct journal *journal)
+{
+	int result = header_open(journal);
+
+	if (result < 0)
+		return result;
+	return journal->header->magic ? take_over(journal) : begin(journal);
+}
+
+static void table_close(struct journal_table *table, bool is_mapped)
+{
+	if (!is_mapped)
+		free(records_of(table));
+	else if (table->records)
+		munmap(records_of(table), table->count * table->record_size);
+	table->records = NULL;
+	table->count = table->free_count = 0;
+	free(table->free_places);
+	table->free_places = NULL;
+}
+
+/* But the file. */
+static void close_memory(struct journal *journal)
+{
+	void *header = (void *)(uintptr_t)journal->header;
+
+	table_close(&journal->inodes, journal->is_mapped);
+	table_close(&journal->entries, journal->is_mapped);
+	if (journal->request)
+		munmap(journal->request, JOURNAL_REQUEST_SIZE);
+	if (!journal->is_mapped)
+		free(header);
+	else if (header)
+		munmap(header, HEADER_SIZE);
+	journal->request = NULL;
+	journal->header = NULL;
+}
+
+/* Why a mapping was refused does not matter, nor which. */
 int journal_init(struct journal *journal, int fd)
 {
 	int result;
 
 	*journal = (struct journal){
 		.fd = fd,
+		.is_mapped = true,
 		.inodes = {.record_size = sizeof(struct journal_inode), .offset = HEADER_SIZE},
 		.entries = {.record_size = sizeof(struct journal_entry), .offset = entries_offset},
 	};
-	result = header_map(journal);
-	if (result == 0)
-		result = journal->header->magic ? take_over(journal) : begin(journal);
+	result = open_file(journal);
+	if (result == -REFUSED) {
+		close_memory(journal);
+		journal->is_mapped = false;
+		result = open_file(journal);
+	}
 	if (result < 0)
 		journal_deinit(journal);
 	return result;
 }
 
-static void table_unmap(struct journal_table *table)
-{
-	if (table->records)
-		munmap(table->records, table->count * table->record_size);
-	table->records = NULL;
-	free(table->free_places);
-	table->free_places = NULL;
-}
-
 void journal_deinit(struct journal *journal)
 {
-	table_unmap(&journal->inodes);
-	table_unmap(&journal->entries);
-	if (journal->request)
-		munmap(journal->request, JOURNAL_REQUEST_SIZE);
-	if (journal->header)
-		munmap(journal->header, HEADER_SIZE);
+	close_memory(journal);
 	fd_close_at(&journal->fd);
 	*journal = JOURNAL_NULL;
 }
 
-struct journal_inode *journal_inode_at(const struct journal *journal, size_t at)
+const struct journal_inode *journal_inode_at(const struct journal *journal, size_t at)
 {
-	return (struct journal_inode *)key_at(&journal->inodes, at);
+	return (const struct journal_inode *)key_at(&journal->inodes, at);
 }
 
-struct journal_entry *journal_entry_at(const struct journal *journal, size_t at)
+const struct journal_entry *journal_entry_at(const struct journal *journal, size_t at)
 {
-	return (struct journal_entry *)key_at(&journal->entries, at);
+	return (const struct journal_entry *)key_at(&journal->entries, at);
 }
 
 uint64_t journal_next_ino(struct journal *journal)
 {
 	uint64_t ino = journal->header->ino_next;
 
-	commit(&journal->header->ino_next, ino + 1);
+	JOURNAL_SET(journal, journal->header->ino_next, ino + 1);
 	return ino;
 }
 
@@ -328,7 +453,7 @@ uint64_t journal_next_cookie(struct journal *journal)
 {
 	uint64_t cookie = journal->header->cookie_next;
 
-	commit(&journal->header->cookie_next, cookie + 1);
+	JOURNAL_SET(journal, journal->header->cookie_next, cookie + 1);
 	return cookie;
 }
 
@@ -336,49 +461,48 @@ uint64_t journal_next_connection(struct journal *journal)
 {
 	uint64_t number = journal->header->connection_next;
 
-	commit(&journal->header->connection_next, number + 1);
+	JOURNAL_SET(journal, journal->header->connection_next, number + 1);
 	return number;
 }
 
 bool journal_turn_begin(struct journal *journal, uint64_t asker, uint64_t serial)
 {
-	struct journal_turn *turn = &journal->header->turn;
+	const struct journal_turn *turn = &journal->header->turn;
+	const struct journal_turn begun = {
+		.asker = asker,
+		.serial = serial,
+		.cookie_floor = journal->header->cookie_next,
+		.append_at = UINT64_MAX,
+	};
 
 	if (turn->active && turn->asker == asker && turn->serial == serial)
 		return true;
-	commit(&turn->active, 0);
-	turn->asker = asker;
-	turn->serial = serial;
-	turn->cookie_floor = journal->header->cookie_next;
-	turn->cookie_removed = 0;
-	turn->ino_opened = 0;
-	turn->crashes = 0;
-	turn->done = 0;
-	turn->append_at = UINT64_MAX;
-	turn->moved = 0;
-	turn->ino_linked = 0;
-	commit(&turn->active, 1);
+	if (turn->active)
+		JOURNAL_SET(journal, turn->active, 0);
+	JOURNAL_SET(journal, *turn, begun);
+	JOURNAL_SET(journal, turn->active, 1);
 	return false;
 }
 
 void journal_turn_end(struct journal *journal)
 {
-	commit(&journal->header->turn.active, 0);
+	JOURNAL_SET(journal, journal->header->turn.active, 0);
 }
 
 int journal_map_request(struct journal *journal)
 {
-	int result = file_grow(journal->fd, request_offset + JOURNAL_REQUEST_SIZE);
 	void *request;
+	int result;
 
-	if (result == 0)
-		result = file_reserve(journal->fd, request_offset, JOURNAL_REQUEST_SIZE);
+	if (!journal->is_mapped)
+		return -EOPNOTSUPP;
+	result = file_reserve(journal->fd, request_offset, JOURNAL_REQUEST_SIZE);
 	if (result < 0)
 		return result;
 	request = mmap(NULL, JOURNAL_REQUEST_SIZE, PROT_READ | PROT_WRITE, MAP_SHARED, journal->fd,
 	               (off_t)request_offset);
 	if (request == MAP_FAILED)
-		return -errno;
+		return errno == ENOMEM ? -ENOMEM : -EOPNOTSUPP;
 	/* Reading a request there must not meet a page that is missing: with a SIGKILL pending the
 	 * kernel gives up then, and its client gets an EIO. */
 	if (madvise(request, JOURNAL_REQUEST_SIZE, MADV_POPULATE_WRITE) == 0)
@@ -389,25 +513,25 @@ int journal_map_request(struct journal *journal)
 
 int64_t journal_add_inode(struct journal *journal, const struct journal_inode *inode)
 {
-	return table_add(&journal->inodes, journal->fd, inode);
+	return table_add(&journal->inodes, journal, inode);
 }
 
 int64_t journal_add_entry(struct journal *journal, const struct journal_entry *entry)
 {
-	return table_add(&journal->entries, journal->fd, entry);
+	return table_add(&journal->entries, journal, entry);
 }
 
 int64_t journal_claim_entry(struct journal *journal)
 {
-	return table_claim(&journal->entries, journal->fd);
+	return table_claim(&journal->entries, journal);
 }
 
 void journal_move_entries(struct journal *journal, const struct journal_step *steps, size_t count)
 {
-	struct journal_move *move = &journal->header->move;
+	const struct journal_move *move = &journal->header->move;
 
-	memcpy(move->steps, steps, count * sizeof *steps);
-	commit(&move->wanted, count);
+	journal_put(journal, move->steps, steps, count * sizeof *steps);
+	JOURNAL_SET(journal, move->wanted, count);
 	do_move(journal);
 	for (size_t i = 0; i < count; i++)
 		if (!steps[i].entry.cookie)
@@ -417,39 +541,37 @@ void journal_move_entries(struct journal *journal, const struct journal_step *st
 
 void journal_drop_inode(struct journal *journal, size_t at)
 {
-	table_drop(&journal->inodes, at);
+	table_drop(&journal->inodes, journal, at);
 }
 
 void journal_drop_entry(struct journal *journal, size_t at)
 {
-	table_drop(&journal->entries, at);
+	table_drop(&journal->entries, journal, at);
 }
 
 /* The count goes first: a kill leaves at worst memory that is not given back. */
-static void table_shrink(struct journal_table *table, int fd)
+static void table_shrink(struct journal_table *table, const struct journal *journal)
 {
 	size_t size = table->count * table->record_size;
 	size_t size_first = COUNT_FIRST * table->record_size;
-	void *records;
 
 	if (table->count == COUNT_FIRST)
 		return;
-	commit(table->count_kept, COUNT_FIRST);
-	records = mremap(table->records, size, size_first, MREMAP_MAYMOVE);
-	if (records == MAP_FAILED) {
-		commit(table->count_kept, table->count);
+	JOURNAL_SET(journal, *table->count_kept, COUNT_FIRST);
+	if (table_resize(table, journal, COUNT_FIRST) < 0) {
+		JOURNAL_SET(journal, *table->count_kept, table->count);
 		return;
 	}
-	table->records = records;
 	table->count = COUNT_FIRST;
 	table->free_count = 0;
 	list_free_places(table, 0);
-	fallocate(fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE,
+	/* Where there is no such call they stay: zeros would take as much. */
+	fallocate(journal->fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE,
 	          (off_t)(table->offset + size_first), (off_t)(size - size_first));
 }
 
 void journal_shrink(struct journal *journal)
 {
-	table_shrink(&journal->inodes, journal->fd);
-	table_shrink(&journal->entries, journal->fd);
+	table_shrink(&journal->inodes, journal);
+	table_shrink(&journal->entries, journal);
 }

@@ -1,11 +1,16 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* The store's tables: fixed-size records in one file of anonymous memory, valid at any instant. */
+/* The store's tables: fixed-size records in one file of anonymous memory, valid at any instant.
+ *
+ * The file is mapped, and what is stored there is in it. On a host that does not let us the same is
+ * in memory of our own, and each store is also a write to the file. So nothing here is written to
+ * but by JOURNAL_SET: all else sees it const. */
 #ifndef SHMEMU_FUSE_JOURNAL_H
 #define SHMEMU_FUSE_JOURNAL_H
 
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 
 #include "base/wire.h"
 
@@ -125,21 +130,22 @@ struct journal_header {
 	struct journal_limits limits;
 };
 
-/* A table's window on the file. Records are named by their place, for the window moves when it
- * grows. */
+/* A table's window on the file, or its copy. Records are named by their place, for the window moves
+ * when it grows. */
 struct journal_table {
-	void *records;
-	size_t count; /* mapped */
+	const void *records;
+	size_t count;
 	size_t record_size;
 	uint64_t offset; /* in the file */
-	uint64_t *count_kept; /* where the header has the count */
+	const uint64_t *count_kept; /* where the header has the count */
 	uint32_t *free_places; /* owned; a stack, the lowest place on top */
 	size_t free_count;
 };
 
 struct journal {
 	int fd; /* owned */
-	struct journal_header *header;
+	bool is_mapped; /* else records and header are copies, on the heap */
+	const struct journal_header *header;
 	char *request; /* JOURNAL_REQUEST_SIZE bytes; NULL: not asked for */
 	struct journal_table inodes;
 	struct journal_table entries;
@@ -153,14 +159,50 @@ _Static_assert(sizeof(struct journal_header) <= 4096, "one page");
  * which it writes, in the lower. */
 int64_t journal_versions(void);
 
-/* Maps the file, which it takes; an empty one is made into a journal without records. Returns 0
- * or -errno, -EPROTONOSUPPORT for another version, -EBADMSG for what is no journal. */
+/* Maps the file, which it takes, or copies it; an empty one is made into a journal without records.
+ * Returns 0 or -errno, -EPROTONOSUPPORT for another version, -EBADMSG for what is no journal. */
 int journal_init(struct journal *journal, int fd);
 void journal_deinit(struct journal *journal);
 
 /* The record at a place below the table's count. Valid until the next claim. */
-struct journal_inode *journal_inode_at(const struct journal *journal, size_t at);
-struct journal_entry *journal_entry_at(const struct journal *journal, size_t at);
+const struct journal_inode *journal_inode_at(const struct journal *journal, size_t at);
+const struct journal_entry *journal_entry_at(const struct journal *journal, size_t at);
+
+/* What has just been stored goes to the file, or that is this process's end. For journal_put. */
+void journal_write_through(const struct journal *journal, const void *place, size_t size);
+
+/* Stores to a place in the header or in a record. All stores are done in the order that they are
+ * written in, and one of 4 or 8 bytes is done whole or not at all, whenever a kill comes. Other
+ * processes only look after that: it is the compiler that must keep to the order. */
+static inline void journal_put(const struct journal *journal, const void *place, const void *value,
+                               size_t size)
+{
+	void *to = (void *)(uintptr_t)place;
+	uint64_t eight;
+	uint32_t four;
+
+	__atomic_signal_fence(__ATOMIC_SEQ_CST);
+	if (size == sizeof eight) {
+		memcpy(&eight, value, sizeof eight);
+		__atomic_store_n((uint64_t *)to, eight, __ATOMIC_RELEASE);
+	} else if (size == sizeof four) {
+		memcpy(&four, value, sizeof four);
+		__atomic_store_n((uint32_t *)to, four, __ATOMIC_RELEASE);
+	} else {
+		memcpy(to, value, size);
+	}
+	__atomic_signal_fence(__ATOMIC_SEQ_CST);
+	if (!journal->is_mapped)
+		journal_write_through(journal, place, size);
+}
+
+/* JOURNAL_SET(journal, journal->header->turn.done, 1): any place of a type that can be assigned. */
+#define JOURNAL_SET(journal, place, ...)                                                           \
+	do {                                                                                       \
+		const __typeof__(place) journal_value = (__VA_ARGS__);                             \
+                                                                                                   \
+		journal_put(journal, &(place), &journal_value, sizeof journal_value);              \
+	} while (0)
 
 /* Number that was never given out before, and never will be again. */
 uint64_t journal_next_ino(struct journal *journal);
@@ -172,8 +214,8 @@ uint64_t journal_next_connection(struct journal *journal);
 bool journal_turn_begin(struct journal *journal, uint64_t asker, uint64_t serial);
 void journal_turn_end(struct journal *journal);
 
-/* Maps the place for FUSE requests, which outlives the worker like the rest. Returns 0 or -errno.
- * */
+/* Maps the place for FUSE requests, which outlives the worker like the rest. What is read there
+ * must be there at once: without a mapping it is -EOPNOTSUPP. Returns 0 or -errno. */
 int journal_map_request(struct journal *journal);
 
 /* Each writes one record and returns its place, or -errno (-ENOSPC: the table is full). The

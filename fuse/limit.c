@@ -13,7 +13,7 @@
 
 enum { BLOCK_SIZE = 512 };
 
-static struct journal_limits *in_force(const struct limits *limits)
+static const struct journal_limits *in_force(const struct limits *limits)
 {
 	return &store_journal(limits->store)->header->limits;
 }
@@ -89,7 +89,7 @@ static int change_size(struct limits *limits, uint64_t size)
 
 	if (result < 0)
 		return result;
-	in_force(limits)->size = size;
+	JOURNAL_SET(store_journal(limits->store), in_force(limits)->size, size);
 	limits->anon->size = size;
 	return 0;
 }
@@ -98,7 +98,7 @@ static int change_inodes(struct limits *limits, uint64_t inodes)
 {
 	if (inodes && store_inodes(limits->store) > inodes)
 		return -EBUSY;
-	in_force(limits)->inodes = inodes;
+	JOURNAL_SET(store_journal(limits->store), in_force(limits)->inodes, inodes);
 	store_limit_inodes(limits->store, inodes);
 	return 0;
 }
@@ -147,7 +147,7 @@ static int change_user_size(struct limits *limits, uint64_t size)
 	if (result < 0)
 		anon_each_user(limits->anon, resize_user, &back);
 	else
-		in_force(limits)->user_size = size;
+		JOURNAL_SET(store_journal(limits->store), in_force(limits)->user_size, size);
 	resize_rest(limits, in_force(limits)->size, 0);
 	return result;
 }

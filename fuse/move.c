@@ -119,10 +119,10 @@ static int exchange(struct move *move)
 
 	add_step(move, move->entries[0]->record, move->folders[0], move->names[0], nodes[0]);
 	add_step(move, move->entries[1]->record, move->folders[1], move->names[1], nodes[1]);
+	note_changes(move, true, nodes);
 	journal_move_entries(&move->store->journal, move->steps, move->step_count);
 	entry_forget(move->store, move->entries[0]);
 	entry_forget(move->store, move->entries[1]);
-	note_changes(move, true, nodes);
 	return index_steps(move, nodes, folders);
 }
 
@@ -160,14 +160,17 @@ static int replace(struct move *move)
 	add_step(move, move->entries[0]->record, folders[at], move->names[1], nodes[at]);
 	if (gone) {
 		add_step(move, move->entries[1]->record, NULL, NULL, NULL);
-		move->store->journal.header->turn.ino_linked = gone->ino;
+		JOURNAL_SET(&move->store->journal, move->store->journal.header->turn.ino_linked,
+		            gone->ino);
 	}
+	note_changes(move, false, &nodes[at]);
+	if (gone && (gone->links > 1 || record_of(gone)->opens))
+		node_touch(gone);
 	journal_move_entries(&move->store->journal, move->steps, move->step_count);
 	entry_forget(move->store, move->entries[0]);
 	if (gone)
 		entry_forget(move->store, move->entries[1]);
 	result = index_steps(move, nodes, folders);
-	note_changes(move, false, &nodes[at]);
 	if (gone)
 		node_lost_name(move->store, gone);
 	return result;

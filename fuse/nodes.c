@@ -245,13 +245,13 @@ struct store_node *store_node_find(struct store *store, uint64_t ino)
 /* Set to a number and not counted up, that the same request may come twice. */
 static void set_opens(struct store *store, const struct store_node *node, uint32_t opens)
 {
-	struct journal_turn *turn = &store->journal.header->turn;
+	const struct journal_turn *turn = &store->journal.header->turn;
 
 	if (store->again && turn->ino_opened == node->ino)
 		opens = turn->opens;
-	turn->opens = opens;
-	__atomic_store_n(&turn->ino_opened, node->ino, __ATOMIC_RELEASE);
-	record_of(node)->opens = opens;
+	JOURNAL_SET(&store->journal, turn->opens, opens);
+	JOURNAL_SET(&store->journal, turn->ino_opened, node->ino);
+	RECORD_SET(node, opens, opens);
 }
 
 void store_node_open(struct store *store, struct store_node *node)
@@ -285,7 +285,7 @@ int32_t store_node_backing(const struct store_node *node)
 
 void store_node_set_backing(struct store_node *node, int32_t backing)
 {
-	record_of(node)->backing = backing;
+	RECORD_SET(node, backing, backing);
 }
 
 uint64_t store_node_orphan_since(const struct store_node *node)
@@ -295,7 +295,7 @@ uint64_t store_node_orphan_since(const struct store_node *node)
 
 void store_node_set_orphan_since(struct store_node *node, uint64_t since)
 {
-	record_of(node)->orphan_since = since;
+	RECORD_SET(node, orphan_since, since);
 }
 
 void store_nodes_each(struct store *store, void (*each)(struct store_node *node, void *details),

@@ -177,7 +177,7 @@ static int make_root(struct store *store, struct store_node **ret_root)
 	int result = node_make(store, NULL, &birth, NULL, NULL, ret_root);
 
 	if (result == 0)
-		record_of(*ret_root)->nameless = 0;
+		RECORD_SET(*ret_root, nameless, 0);
 	return result;
 }
 
@@ -345,15 +345,15 @@ int store_restore_file(struct store *store, uint64_t ino, int fd)
  * may come again has not removed it. */
 static void remove_lost(struct store *store, struct store_entry *entry)
 {
-	struct journal_turn *turn = &store->journal.header->turn;
+	const struct journal_turn *turn = &store->journal.header->turn;
 	uint64_t removed = turn->cookie_removed;
 	uint64_t linked = turn->ino_linked;
 
-	record_of(entry->node)->opens = 0;
-	record_of(entry->node)->nameless = 0;
+	RECORD_SET(entry->node, opens, 0);
+	RECORD_SET(entry->node, nameless, 0);
 	entry_remove(store, entry);
-	turn->cookie_removed = removed;
-	turn->ino_linked = linked;
+	JOURNAL_SET(&store->journal, turn->cookie_removed, removed);
+	JOURNAL_SET(&store->journal, turn->ino_linked, linked);
 }
 
 void store_restore_end(struct store *store)

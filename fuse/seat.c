@@ -11,6 +11,7 @@
 
 #include "base/own.h"
 #include "base/place.h"
+#include "fuse/extent.h"
 
 static int open_folder(const char *path)
 {
@@ -27,9 +28,11 @@ static int write_pid(int lock)
 	char text[16];
 	int length = snprintf(text, sizeof text, "%d\n", (int)getpid());
 
-	if (ftruncate(lock, 0) < 0 || pwrite(lock, text, (size_t)length, 0) < 0)
-		return -errno;
-	return 0;
+	int result = extent_set_size(lock, 0);
+
+	if (result == 0 && pwrite(lock, text, (size_t)length, 0) < 0)
+		result = -errno;
+	return result;
 }
 
 int seat_take(struct seat *seat, const char *path, bool wait)

@@ -161,10 +161,10 @@ bool store_turn_done(const struct store *store, int64_t *ret_result)
 
 void store_turn_did(struct store *store, int64_t result)
 {
-	struct journal_turn *turn = &store->journal.header->turn;
+	const struct journal_turn *turn = &store->journal.header->turn;
 
-	turn->result = result;
-	__atomic_store_n(&turn->done, 1, __ATOMIC_RELEASE);
+	JOURNAL_SET(&store->journal, turn->result, result);
+	JOURNAL_SET(&store->journal, turn->done, 1);
 }
 
 void store_turn_end(struct store *store)
@@ -293,7 +293,9 @@ int store_reopen_made(struct store *store, struct store_node *node, int flags)
 	return -EACCES;
 }
 
-/* A name for what may have one: with all that depends on it, but no judgement of what it is. */
+/* A name for what may have one: with all that depends on it, but no judgement of what it is. Times
+ * come first, here and wherever names change: who asks again after a kill may only be told that the
+ * name has changed. */
 static int add_name(struct store *store, struct store_node *node, struct store_node *folder,
                     const char *name)
 {
@@ -303,6 +305,7 @@ static int add_name(struct store *store, struct store_node *node, struct store_n
 
 	if (!shares_allow(&store->names, record_of(node)->creator_uid))
 		return -ENOSPC;
+	folder_changed(folder);
 	record = entry_record(folder, name, node, journal_next_cookie(&store->journal));
 	at = journal_add_entry(&store->journal, &record);
 	if (at < 0)
@@ -310,8 +313,6 @@ static int add_name(struct store *store, struct store_node *node, struct store_n
 	result = entry_new(store, &record, (size_t)at, folder, node);
 	if (result < 0)
 		journal_drop_entry(&store->journal, (size_t)at);
-	else
-		folder_changed(folder);
 	return result;
 }
 
@@ -348,7 +349,7 @@ int store_link(struct store *store, struct store_node *node, struct store_node *
 	if (node->folder)
 		return -EPERM;
 	if (store_made_before(store, folder, name) == node) {
-		record_of(node)->nameless = 0;
+		RECORD_SET(node, nameless, 0);
 		folder_changed(folder);
 		node_touch(node);
 		return 0;
@@ -358,16 +359,16 @@ int store_link(struct store *store, struct store_node *node, struct store_node *
 		return result;
 	if (!may_be_named(node))
 		return -ENOENT;
-	store->journal.header->turn.ino_linked = node->ino;
+	JOURNAL_SET(&store->journal, store->journal.header->turn.ino_linked, node->ino);
 	if (!node_is_special(node) && node->links)
 		anon_link(store->anon, record_of(node)->creator_uid, node->ino, node->links);
+	node_touch(node);
 	result = add_name(store, node, folder, name);
 	if (result < 0) {
 		take_back_link(store, node);
 		return result;
 	}
-	record_of(node)->nameless = 0;
-	node_touch(node);
+	RECORD_SET(node, nameless, 0);
 	return 0;
 }
 
@@ -457,7 +458,7 @@ int store_create_nameless(struct store *store, const struct store_node *folder,
 		result = node_make(store, folder, birth, NULL, NULL, &node);
 	if (result < 0)
 		return result;
-	record_of(node)->nameless = 1;
+	RECORD_SET(node, nameless, 1);
 	result = node_keep_nameless(node);
 	if (result < 0) {
 		node_lost_name(store, node);
@@ -522,12 +523,14 @@ int entry_remove(struct store *store, struct store_entry *entry)
 
 	if (result < 0)
 		return result;
-	store->journal.header->turn.ino_linked = node->ino;
-	store->journal.header->turn.cookie_removed = entry->cookie;
+	JOURNAL_SET(&store->journal, store->journal.header->turn.ino_linked, node->ino);
+	JOURNAL_SET(&store->journal, store->journal.header->turn.cookie_removed, entry->cookie);
+	folder_changed(folder);
+	if (node->links > 1 || record_of(node)->opens)
+		node_touch(node);
 	journal_drop_entry(&store->journal, entry->record);
 	entry_forget(store, entry);
 	node_lost_name(store, node);
-	folder_changed(folder);
 	return 0;
 }
 

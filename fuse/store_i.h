@@ -76,7 +76,7 @@ struct store {
 	void *changed_details;
 };
 
-static inline struct journal_inode *record_of(const struct store_node *node)
+static inline const struct journal_inode *record_of(const struct store_node *node)
 {
 	return journal_inode_at(&node->store->journal, node->record);
 }
@@ -93,6 +93,10 @@ static inline bool node_is_special(const struct store_node *node)
 
 	return kind != JOURNAL_REGULAR && kind != JOURNAL_LINK;
 }
+
+/* A field of the node's record becomes this. */
+#define RECORD_SET(node, field, value)                                                             \
+	JOURNAL_SET(&(node)->store->journal, record_of(node)->field, value)
 
 /* The name of that object. */
 struct node_name {

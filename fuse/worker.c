@@ -163,6 +163,10 @@ static int new_journal(struct worker *worker)
 	if (result == -EOPNOTSUPP && options->size)
 		errx(EXIT_FAILURE, "cannot limit segments to --size: that takes a tmpfs, which "
 		     "this host does not let this user have");
+	if (result < 0 && options->source == ANON_AUTO)
+		errx(EXIT_FAILURE, "cannot make anonymous files: this host lets this user mount no "
+		     "tmpfs, and has no memfd_create: %s; --source=tmpdir takes them from $TMPDIR",
+		     strerror(-result));
 	if (result < 0)
 		fail(result, "make anonymous files by way of",
 		     anon_kind_name(options->source));
@@ -302,24 +306,26 @@ static int resize_source(struct limits *limits, enum keep_kind kind, uint64_t id
 
 static void note_takeover(struct worker *worker)
 {
-	struct journal_header *header = store_journal(worker->store)->header;
+	const struct journal *journal = store_journal(worker->store);
+	const struct journal_header *header = journal->header;
 
-	header->takeovers++;
+	JOURNAL_SET(journal, header->takeovers, header->takeovers + 1);
 	if (header->turn.active && worker->crashed)
-		header->turn.crashes++;
+		JOURNAL_SET(journal, header->turn.crashes, header->turn.crashes + 1);
 }
 
 /* Those that were in force when the worker before us ended, or the command line's. */
 static void open_limits(struct worker *worker, bool is_new)
 {
+	const struct journal *journal = store_journal(worker->store);
 	const struct options *options = worker->options;
 
 	if (is_new)
-		store_journal(worker->store)->header->limits = (struct journal_limits){
+		JOURNAL_SET(journal, journal->header->limits, (struct journal_limits){
 			.size = options->size,
 			.inodes = options->inodes,
 			.user_size = options->size_of_user,
-		};
+		});
 	worker->limits = (struct limits){
 		.store = worker->store,
 		.anon = &worker->anon,
@@ -416,15 +422,17 @@ static _Noreturn void fail_mount(int result, const struct options *options, cons
  * looking at it would be asking ourselves. */
 static void note_mountpoint(struct worker *worker)
 {
-	struct journal_fuse *agreed = &store_journal(worker->store)->header->fuse;
+	const struct journal *journal = store_journal(worker->store);
+	const struct journal_fuse *agreed = &journal->header->fuse;
 	char path[PATH_MAX];
 
 	if (realpath(worker->options->mountpoint, path) && strlen(path) < sizeof agreed->mountpoint)
-		strcpy(agreed->mountpoint, path);
+		journal_put(journal, agreed->mountpoint, path, strlen(path) + 1);
 }
 
 static void open_fs(struct worker *worker)
 {
+	const struct journal *journal = store_journal(worker->store);
 	const struct options *options = worker->options;
 	struct fs_options mount = {
 		.mountpoint = options->mountpoint,
@@ -439,6 +447,10 @@ static void open_fs(struct worker *worker)
 	char said[512];
 	int result;
 
+	if (!journal->is_mapped)
+		errx(EXIT_FAILURE, "cannot mount on %s: this host maps no files shared, where a "
+		     "request would outlive a kill; --no-mount serves programs with the library",
+		     options->mountpoint);
 	if (is_new)
 		note_mountpoint(worker);
 	complaint_begin(&complaint);
@@ -449,7 +461,7 @@ static void open_fs(struct worker *worker)
 	if (!is_new)
 		return;
 	keep_put(&worker->keep, KEEP_FUSE, mount_at(options->mountpoint), fs_device(worker->fs));
-	store_journal(worker->store)->header->fuse.device = mount_device(options->mountpoint);
+	JOURNAL_SET(journal, journal->header->fuse.device, mount_device(options->mountpoint));
 }
 
 static int listener(struct worker *worker)

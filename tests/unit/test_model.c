@@ -17,6 +17,7 @@
 #include "fuse/journal.h"
 #include "fuse/store.h"
 #include "tests/scratch.h"
+#include "tests/unit/deprive.h"
 #include "tests/unit/model.h"
 
 enum { KEPT = 256, KILLS = 300, LOGGED = 4096 };
@@ -81,6 +82,28 @@ static void open_store(void)
 		    store_restore_file(store, keeper.inos[i], dup(keeper.files[i])) < 0)
 			drop(&keeper.keep, keeper.inos[i]);
 	store_restore_end(store);
+}
+
+static void check_written(const void *memory, size_t size, uint64_t offset)
+{
+	char *there = malloc(size);
+
+	cr_assert_eq(pread(journal, there, size, (off_t)offset), (ssize_t)size);
+	cr_assert_eq(memcmp(there, memory, size), 0, "%lu bytes at %lu", (unsigned long)size,
+	             (unsigned long)offset);
+	free(there);
+}
+
+/* What is stored is in the file, mapped or not. */
+static void check_journal(void)
+{
+	const struct journal *now = store_journal(store);
+
+	check_written(now->header, sizeof *now->header, 0);
+	check_written(now->inodes.records, now->inodes.count * now->inodes.record_size,
+	              now->inodes.offset);
+	check_written(now->entries.records, now->entries.count * now->entries.record_size,
+	              now->entries.offset);
 }
 
 /* As a kill -9 leaves it: nothing is given back but memory. */
@@ -177,10 +200,13 @@ static void run_model(enum anon_kind kind)
 	long steps = setting("SHMEMU_TEST_STEPS", 40000);
 
 	begin(kind);
+	cr_assert_eq(store_journal(store)->is_mapped, !(deprived & DEPRIVE_MMAP));
 	for (long i = 0; i < steps; i++) {
 		step();
-		if (choose(50) == 0)
+		if (choose(50) == 0) {
 			model_check(&model, store, anon.by_name);
+			check_journal();
+		}
 		if (choose(500) == 0)
 			be_killed();
 	}

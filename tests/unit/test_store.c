@@ -268,7 +268,7 @@ static void check_root(bool is_there)
 	scratch = scratch_make();
 	cr_assert_eq(anon_init(&anon, ANON_AUTO, NULL, 0, scratch.folder), 0);
 	cr_assert_eq(store_new(&store, dup(journal), &anon, NULL), 0);
-	journal_inode_at(store_journal(store), 0)->nameless = 1;
+	JOURNAL_SET(store_journal(store), journal_inode_at(store_journal(store), 0)->nameless, 1);
 	snprintf(name, sizeof name, WIRE_FOLDER_NAME "1:%016llx",
 	         (unsigned long long)store_node_secret(root()));
 	cr_assert_eq(is_there ? fchmodat(anon.nodes, name, 0700, 0)
