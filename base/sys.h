@@ -171,6 +171,16 @@ static inline int sys_munmap(void *address, size_t size)
 	return (int)sys_call(SYS_munmap, (long)address, (long)size, 0, 0, 0, 0);
 }
 
+/* Where the host can't unmap, something is mapped over it: that gives the pages back, too. */
+static inline void sys_give(void *address, size_t size)
+{
+	enum { READ_NONE = 0, PRIVATE = 0x02, FIXED = 0x10, ANONYMOUS = 0x20, NORESERVE = 0x4000 };
+
+	if (sys_munmap(address, size) < 0)
+		sys_call(SYS_mmap, (long)address, (long)size, READ_NONE,
+		         PRIVATE | FIXED | ANONYMOUS | NORESERVE, -1, 0);
+}
+
 static inline int sys_is_error(const void *address)
 {
 	return (uintptr_t)address >= (uintptr_t)-4095L;

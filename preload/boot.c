@@ -12,6 +12,7 @@
 enum { LINE_MAX_LENGTH = 420 };
 
 static struct config config;
+static _Atomic pid_t owner;
 
 static struct text setting(const char *name)
 {
@@ -81,6 +82,31 @@ static void set_prefixes(void)
 		add_prefix(at);
 }
 
+static enum mmap_mode mmap_setting(void)
+{
+	static const char *const words[] = {
+		[MMAP_AUTO] = "auto",
+		[MMAP_NATIVE] = "native",
+		[MMAP_EMULATE] = "emulate",
+	};
+	const char *given = secure_getenv("SHMEMU_MMAP");
+	struct text line = TEXT_NULL;
+
+	if (!given || !*given)
+		return MMAP_AUTO;
+	for (size_t mode = 0; mode < sizeof words / sizeof words[0]; mode++) {
+		if (strcmp(given, words[mode]) == 0)
+			return (enum mmap_mode)mode;
+	}
+	text_string(&line, "SHMEMU_MMAP=");
+	text_printable(&line, given);
+	if (line.length > LINE_MAX_LENGTH)
+		line.length = LINE_MAX_LENGTH;
+	text_string(&line, ": it is auto, native or emulate, and auto is what it is taken for");
+	log_line(&config.log, LOG_ERROR, &line);
+	return MMAP_AUTO;
+}
+
 static void boot(void)
 {
 	config = (struct config){
@@ -92,6 +118,7 @@ static void boot(void)
 		.paths = setting("SHMEMU_PATHS"),
 	};
 	set_prefixes();
+	config.mmap = mmap_setting();
 }
 
 const struct config *boot_config(void)
@@ -102,9 +129,21 @@ const struct config *boot_config(void)
 	return &config;
 }
 
+static void set_owner(void)
+{
+	owner = sys_getpid();
+}
+
+bool boot_is_borrowed(void)
+{
+	return owner && owner != sys_getpid();
+}
+
 __attribute__((constructor)) static void construct(void)
 {
 	boot_config();
+	set_owner();
+	pthread_atfork(NULL, NULL, set_owner);
 }
 
 void boot_log_error(struct text text, int error)

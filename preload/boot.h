@@ -3,17 +3,42 @@
 #ifndef SHMEMU_PRELOAD_BOOT_H
 #define SHMEMU_PRELOAD_BOOT_H
 
+#include <stdbool.h>
+
 #include "base/log.h"
 #include "base/place.h"
 
 enum { PREFIXES_MAX = 8 };
 
+enum mmap_mode {
+	MMAP_AUTO,    /* natively what the host maps, else emulated */
+	MMAP_NATIVE,  /* never emulated */
+	MMAP_EMULATE, /* always emulated, where that can be */
+};
+
 /* All writable variables of the library:
  *   boot.c   config             written once
- *   real.c   real, is_ready     written once
+ *            owner              whose memory this is
+ *   real.c   real_table,        written once
+ *            real_is_ready
+ *   guard.c  guarded, highest,  descriptors to be kept from the program, lock-free
+ *            guard_count
  *   pool.c   pool               the connections, lock-free
- *   table.c  semaphores, lock   what sem_open mapped; the lock and its fork handlers are there
- *   way.c    way_state, owner   what may be ours, lock-free
+ *   table.c  semaphores         what sem_open mapped, under the lock of lock.c
+ *   lock.c   lock,              the library's one lock
+ *            mask_at_fork       under it
+ *   views.c  views,             emulated mappings, under the lock; their numbers are read by all
+ *            views_count,
+ *            views_shared_count
+ *   backing.c blocks            the files behind them, under the lock
+ *   twin.c   buffer             for a chunk of one, under the lock
+ *   refresh.c is_running        whether there is a thread for them, lock-free
+ *   host.c   known, ...         what this host can map, found once
+ *   sync_claims.c claims,       descriptions with locks on shared objects, lock-free
+ *            robust_key,        written once
+ *            has_robust_key
+ *   sync_watch.c watchers       what waits for changes of files, lock-free
+ *   way.c    way_state          what may be ours, lock-free
  *   errand.c spare              memory for calls under way, lock-free
  *   roads.c  known, limited,    what the daemon said of its mount and of limits, lock-free
  *            limited_share
@@ -27,6 +52,7 @@ struct config {
 	struct text xdg_runtime_dir;
 	struct text tmpdir;
 	struct text library;       /* our own absolute path */
+	enum mmap_mode mmap;       /* SHMEMU_MMAP */
 	struct text paths;         /* SHMEMU_PATHS, a NUL in the place of each colon */
 	/* Each stands for the store's root, the first is /dev/shm. None: SHMEMU_PATHS=off. */
 	const char *prefixes[PREFIXES_MAX];
@@ -37,6 +63,10 @@ struct config {
  * is read by the constructor, or at the first call if that comes before it, and never again: a
  * program may change its environment, or clear it. */
 const struct config *boot_config(void);
+
+/* Is this a child of vfork? It has its parent's memory, and descriptors of its own. (So has what a
+ * bare clone(2) made: forks are known by their handlers.) */
+bool boot_is_borrowed(void);
 
 /* Logs "TEXT: ERRNO" as an error of our own. `error` is positive. */
 void boot_log_error(struct text text, int error);

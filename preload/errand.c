@@ -39,7 +39,7 @@ static void put_block(void *argument)
 	for (int i = 0; i < SPARE_MAX; i++, none = NULL)
 		if (atomic_compare_exchange_strong(&spare[i], &none, block))
 			return;
-	sys_munmap(block, sizeof *block);
+	sys_give(block, sizeof *block);
 }
 
 static struct way_block *block_of(struct way *way)

@@ -12,6 +12,7 @@
 #include "base/text.h"
 #include "preload/export.h"
 #include "preload/paths.h"
+#include "preload/points.h"
 #include "preload/real.h"
 #include "preload/way.h"
 
@@ -81,7 +82,7 @@ static int execute_ours(const char *call, const char *path, char *const argv[], 
 		else
 			result = execute_or_shell(path, argv, envp, by_shell, room);
 		if (!sys_is_error(room))
-			sys_munmap(room, words * sizeof *room);
+			sys_give(room, words * sizeof *room);
 	}
 	errno = before;
 	return export_named(call, path, result);
@@ -89,6 +90,7 @@ static int execute_ours(const char *call, const char *path, char *const argv[], 
 
 EXPORT int execve(const char *path, char *const argv[], char *const envp[])
 {
+	points_tell();
 	if (way_is_foreign(AT_FDCWD, path))
 		return real_calls()->execve(path, argv, envp);
 	return execute_ours("execve", path, argv, envp, false);
@@ -138,6 +140,7 @@ static int execute_busy(int fd, char *const argv[], char *const envp[])
 
 EXPORT int fexecve(int fd, char *const argv[], char *const envp[])
 {
+	points_tell();
 	real_calls()->fexecve(fd, argv, envp);
 	return export_result(execute_busy(fd, argv, envp));
 }
@@ -171,6 +174,7 @@ static int execute_from(int dirfd, const char *path, char *const argv[], char *c
 
 EXPORT int execveat(int dirfd, const char *path, char *const argv[], char *const envp[], int flags)
 {
+	points_tell();
 	if (way_is_foreign(dirfd, path) || (flags & ~(AT_EMPTY_PATH | AT_SYMLINK_NOFOLLOW))) {
 		int result = real_calls()->execveat(dirfd, path, argv, envp, flags);
 
@@ -187,6 +191,7 @@ EXPORT int execveat(int dirfd, const char *path, char *const argv[], char *const
 
 EXPORT int execv(const char *path, char *const argv[])
 {
+	points_tell();
 	if (way_is_foreign(AT_FDCWD, path))
 		return real_calls()->execv(path, argv);
 	return execute_ours("execv", path, argv, environ, false);
@@ -207,6 +212,7 @@ static int execute_found(const char *call, const char *file, char *const argv[],
 /* A file's name with a slash is a path, one without is looked for. */
 static int execute_file(const char *call, const char *file, char *const argv[], char *const envp[])
 {
+	points_tell();
 	if (strchr(file, '/') && !way_is_foreign(AT_FDCWD, file))
 		return execute_ours(call, file, argv, envp, true);
 	return execute_found(call, file, argv, envp);
@@ -255,6 +261,7 @@ EXPORT int execl(const char *path, const char *arg, ...)
 {
 	TAKE_ARGV(argv, arg, rest);
 	va_end(rest);
+	points_tell();
 	if (way_is_foreign(AT_FDCWD, path))
 		return real_calls()->execve(path, argv, environ);
 	return execute_ours("execl", path, argv, environ, false);
@@ -267,6 +274,7 @@ EXPORT int execle(const char *path, const char *arg, ...)
 	TAKE_ARGV(argv, arg, rest);
 	envp = va_arg(rest, char *const *);
 	va_end(rest);
+	points_tell();
 	if (way_is_foreign(AT_FDCWD, path))
 		return real_calls()->execve(path, argv, envp);
 	return execute_ours("execle", path, argv, envp, false);

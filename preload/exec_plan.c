@@ -207,6 +207,17 @@ int exec_plan(const char *path, const char *name, char *const argv[], char *cons
 	return -ELOOP;
 }
 
+/* The daemon has files without a name. It does not keep them open, but has closed this one for
+ * certain only when it answers the next request. */
+static int make_nameless(void)
+{
+	int file = path_open(AT_FDCWD, "/dev/shm", O_TMPFILE | O_RDWR | O_CLOEXEC, 0700);
+
+	if (file >= 0)
+		path_access(AT_FDCWD, "/dev/shm", F_OK, 0);
+	return file;
+}
+
 /* MFD_EXEC says, from Linux 6.3 on, that it is meant. */
 static int make_copy(void)
 {
@@ -216,6 +227,8 @@ static int make_copy(void)
 
 	if (copy == -EINVAL)
 		copy = (int)sys_call(SYS_memfd_create, (long)name, CLOEXEC, 0, 0, 0, 0);
+	if (copy < 0 && copy != -EMFILE && copy != -ENFILE)
+		copy = make_nameless();
 	return copy;
 }
 

@@ -77,13 +77,21 @@ int pages_grow(struct pages *pages, size_t size)
 		return 0;
 	while (wanted < size)
 		wanted *= 2;
-	if (pages->memory)
+	if (pages->memory) {
 		memory = (void *)sys_call(SYS_mremap, (long)pages->memory, (long)pages->size,
 		                          (long)wanted, MREMAP_MAYMOVE, 0, 0);
-	else
-		memory = sys_mmap(wanted, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1);
+		if (!sys_is_error(memory)) {
+			*pages = (struct pages){memory, wanted};
+			return 0;
+		}
+	}
+	memory = sys_mmap(wanted, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1);
 	if (sys_is_error(memory))
 		return -ENOMEM;
+	if (pages->memory) {
+		memcpy(memory, pages->memory, pages->size);
+		sys_give(pages->memory, pages->size);
+	}
 	*pages = (struct pages){memory, wanted};
 	return 0;
 }
@@ -91,6 +99,6 @@ int pages_grow(struct pages *pages, size_t size)
 void pages_deinit(struct pages *pages)
 {
 	if (pages->memory)
-		sys_munmap(pages->memory, pages->size);
+		sys_give(pages->memory, pages->size);
 	*pages = (struct pages){0};
 }

@@ -12,6 +12,7 @@
 #include "preload/pool.h"
 #include "preload/real.h"
 #include "preload/umask.h"
+#include "preload/views.h"
 #include "preload/way.h"
 
 struct opening {
@@ -122,14 +123,22 @@ static mode_t mode_argument(int flags, va_list more)
 		va_end(more); \
 	} while (0)
 
+/* What is mapped of it, and emulated, is to know that it is empty. */
+static int opened(int fd, int flags)
+{
+	if (__builtin_expect((flags & O_TRUNC) && fd >= 0 && views_any(), 0))
+		views_empty(fd);
+	return fd;
+}
+
 EXPORT int open(const char *pathname, int flags, ...)
 {
 	mode_t mode;
 
 	TAKE_MODE(mode);
 	if (way_is_foreign(AT_FDCWD, pathname))
-		return real_calls()->open(pathname, flags, mode);
-	return open_ours("open", AT_FDCWD, pathname, flags, mode);
+		return opened(real_calls()->open(pathname, flags, mode), flags);
+	return opened(open_ours("open", AT_FDCWD, pathname, flags, mode), flags);
 }
 
 EXPORT int openat(int dirfd, const char *pathname, int flags, ...)
@@ -138,15 +147,17 @@ EXPORT int openat(int dirfd, const char *pathname, int flags, ...)
 
 	TAKE_MODE(mode);
 	if (way_is_foreign(dirfd, pathname))
-		return real_calls()->openat(dirfd, pathname, flags, mode);
-	return open_ours("openat", dirfd, pathname, flags, mode);
+		return opened(real_calls()->openat(dirfd, pathname, flags, mode), flags);
+	return opened(open_ours("openat", dirfd, pathname, flags, mode), flags);
 }
 
 EXPORT int creat(const char *pathname, mode_t mode)
 {
+	int flags = O_CREAT | O_WRONLY | O_TRUNC;
+
 	if (way_is_foreign(AT_FDCWD, pathname))
-		return real_calls()->creat(pathname, mode);
-	return open_ours("creat", AT_FDCWD, pathname, O_CREAT | O_WRONLY | O_TRUNC, mode);
+		return opened(real_calls()->creat(pathname, mode), flags);
+	return opened(open_ours("creat", AT_FDCWD, pathname, flags, mode), flags);
 }
 
 /* Without a mode there must be no O_CREAT: glibc ends the program. */

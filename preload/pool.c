@@ -5,12 +5,14 @@
  * A slot's state names the process it belongs to; in a forked child all slots are a stranger's,
  * whatever their state was. Pids can't name it, for a child in a pid namespace of its own may
  * have its parent's: a process is its generation, which stands in a page that the kernel clears
- * in every child (MADV_WIPEONFORK), and is then counted on.
+ * in every child (MADV_WIPEONFORK), and is then counted on. A host without that has both: the pid,
+ * and how often forking has led to it.
  *
  * Programs close descriptors that they did not open. Before a kept one is used it must still be
  * the socket that was put there: st_dev and st_ino tell, as no two sockets have the same. */
 #include "preload/pool.h"
 
+#include <pthread.h>
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <sys/mman.h>
@@ -30,11 +32,35 @@ struct slot {
 
 static struct {
 	struct slot slots[POOL_SIZE];
-	_Atomic(_Atomic uint64_t *) generation; /* the wiped page; NULL: not mapped yet */
-	_Atomic uint64_t generation_last;       /* what it was, in whoever forked us too */
+	_Atomic(_Atomic uint64_t *) generation; /* the wiped page; NULL: not mapped yet; &forks: it
+	                                           can't be had */
+	_Atomic uint64_t generation_last; /* what it was, in whoever forked us too */
+	_Atomic uint64_t forks;           /* that led here, where there is no page */
 } pool;
 
-/* The page, mapped by whichever thread comes first. NULL if it can't be had. */
+enum { PID_BITS = 32 };
+
+static void count_fork(void)
+{
+	atomic_fetch_add(&pool.forks, 1);
+}
+
+static _Atomic uint64_t *map_page(void)
+{
+	_Atomic uint64_t *page =
+		sys_mmap(sizeof *page, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1);
+
+	if (!sys_is_error(page)) {
+		if (sys_call(SYS_madvise, (long)page, sizeof *page, MADV_WIPEONFORK, 0, 0, 0) == 0)
+			return page;
+		sys_give(page, sizeof *page);
+	}
+	/* Twice counts as well. */
+	pthread_atfork(NULL, NULL, count_fork);
+	return &pool.forks;
+}
+
+/* The page, or &pool.forks, by whichever thread comes first: all must have the same. */
 static _Atomic uint64_t *generation_page(void)
 {
 	_Atomic uint64_t *page = atomic_load(&pool.generation);
@@ -42,13 +68,11 @@ static _Atomic uint64_t *generation_page(void)
 
 	if (page)
 		return page;
-	page = sys_mmap(sizeof *page, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1);
-	if (sys_is_error(page))
-		return NULL;
-	if (sys_call(SYS_madvise, (long)page, sizeof *page, MADV_WIPEONFORK, 0, 0, 0) == 0 &&
-	    atomic_compare_exchange_strong(&pool.generation, &none, page))
+	page = map_page();
+	if (atomic_compare_exchange_strong(&pool.generation, &none, page))
 		return page;
-	sys_munmap(page, sizeof *page);
+	if (page != &pool.forks)
+		sys_give(page, sizeof *page);
 	return none;
 }
 
@@ -58,8 +82,8 @@ static uint64_t own_generation(void)
 	uint64_t none = 0;
 	uint64_t next;
 
-	if (!page)
-		return (uint64_t)sys_getpid();
+	if (page == &pool.forks)
+		return (atomic_load(page) << PID_BITS | (uint64_t)sys_getpid()) & UINT64_MAX >> 1;
 	if (atomic_load(page))
 		return atomic_load(page);
 	next = atomic_load(&pool.generation_last) + 1;
@@ -156,17 +180,22 @@ void pool_cut(struct line line)
 	give_back(line.slot);
 }
 
-int pool_move_up(int fd)
+int pool_copy_up(int fd)
 {
 	struct rlimit limit = {FDS_ABOVE, FDS_ABOVE};
-	int moved;
 
 	sys_call(SYS_prlimit64, 0, RLIMIT_NOFILE, 0, (long)&limit, 0, 0);
 	if (limit.rlim_cur > FDS_ABOVE)
 		limit.rlim_cur = FDS_ABOVE;
 	if (limit.rlim_cur <= 2 * FDS_RESERVED)
-		return fd;
-	moved = sys_fcntl(fd, F_DUPFD_CLOEXEC, (long)limit.rlim_cur - FDS_RESERVED);
+		return -EMFILE;
+	return sys_fcntl(fd, F_DUPFD_CLOEXEC, (long)limit.rlim_cur - FDS_RESERVED);
+}
+
+int pool_move_up(int fd)
+{
+	int moved = pool_copy_up(fd);
+
 	if (moved < 0)
 		return fd;
 	sys_close(fd);

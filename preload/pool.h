@@ -28,4 +28,7 @@ void pool_cut(struct line line);
  * they find there; taken. Where there is no room, it stays what it was. */
 int pool_move_up(int fd);
 
+/* A copy, close-on-exec, of a number out of the way; or -errno: there is no room. */
+int pool_copy_up(int fd);
+
 #endif

@@ -64,7 +64,7 @@ int roads_find(const struct roads **ret_roads)
 		return -ENOMEM;
 	result = ask_roads(found);
 	if (result < 0) {
-		sys_munmap(found, sizeof *found);
+		sys_give(found, sizeof *found);
 		return result;
 	}
 	*ret_roads = &found->roads;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* sem_open, sem_close, sem_unlink. A semaphore is a file that holds glibc's own sem_t, so its
- * sem_wait and sem_post work on the mapping as they are. The first value travels with the
+ * sem_wait and sem_post work on the mapping as they are, and where there is none sync_sem.c's on
+ * the file. The first value travels with the
  * request: the file has it before it has its name. */
 #include <fcntl.h>
 #include <limits.h>
@@ -13,6 +14,7 @@
 #include "preload/ask.h"
 #include "preload/emu.h"
 #include "preload/export.h"
+#include "preload/real.h"
 #include "preload/table.h"
 #include "preload/trace.h"
 #include "preload/umask.h"
@@ -24,7 +26,7 @@ static void fill_in(struct wire_request *request, mode_t mode, unsigned value)
 	sem_t image;
 
 	memset(&image, 0, sizeof image);
-	sem_init(&image, 1, value);
+	real_calls()->sem_init(&image, 1, value);
 	memcpy(request->initial, &image, sizeof image);
 	request->initial_length = sizeof image;
 	request->mode = mode & ~umask_read();
@@ -69,7 +71,13 @@ static int emu_sem_open(const char *name, int oflag, mode_t mode, unsigned value
 
 	if (result == 0)
 		result = request_open(&parsed, oflag, mode, value, &file);
-	return result < 0 ? result : table_open(file, ret_sem);
+	if (result < 0)
+		return result;
+	result = table_open(file, ret_sem);
+	/* glibc gives the file its name last. Without O_EXCL it may be another's. */
+	if (result < 0 && (oflag & O_CREAT) && (oflag & O_EXCL))
+		emu_unlink_shared(NAME_SEMAPHORE, name);
+	return result;
 }
 
 EXPORT sem_t *sem_open(const char *name, int oflag, ...)

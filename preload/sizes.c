@@ -1,15 +1,19 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Files that grow. Where the store has a limit there must be room when a file is made longer, not
- * when its pages are touched, for that would be a SIGBUS; and what a user's share is too small for
- * is EDQUOT. The kernel has one word for both. */
+/* Files that grow and shrink: by the host's own calls where it has them, else by resize.c. Where
+ * the store has a limit there must be room when a file is made longer, not when its pages are
+ * touched, for that would be a SIGBUS; and what a user's share is too small for is EDQUOT. The
+ * kernel has one word for both. */
 #include <fcntl.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/own.h"
 #include "preload/export.h"
+#include "preload/host.h"
 #include "preload/real.h"
+#include "preload/resize.h"
 #include "preload/roads.h"
+#include "preload/views.h"
 #include "preload/way.h"
 
 /* Of a file on which there is a limit: its size, and the error of what does not fit. */
@@ -32,41 +36,108 @@ static struct limit find_limit(int fd)
 	return (struct limit){0};
 }
 
+/* Emulated mappings go with the file: what this process wrote is there before it changes, and the
+ * change is seen after. */
+static void before_change(void)
+{
+	if (views_shared_any())
+		views_release();
+}
+
+static void after_change(void)
+{
+	if (views_any())
+		views_resize();
+}
+
+static int allocate(int fd, int mode, off_t offset, off_t length)
+{
+	int result = host_fallocate(fd, mode, offset, length);
+
+	return result == -HOST_LACKS ? resize_allocate(fd, mode, offset, length) : result;
+}
+
 /* 0, or the error when there is no room for `length` bytes. All others are ftruncate's own. */
 static int reserve(int fd, off_t length)
 {
 	struct limit limit = find_limit(fd);
-	long result = 0;
+	int result = 0;
 
 	if (limit.full && length > limit.size)
-		result = sys_call(SYS_fallocate, fd, 0, limit.size, length - limit.size, 0, 0);
+		result = allocate(fd, 0, limit.size, length - limit.size);
 	return result == -ENOSPC ? limit.full : 0;
+}
+
+static int emu_ftruncate(int fd, off_t length)
+{
+	int result = reserve(fd, length);
+
+	if (result < 0)
+		return result;
+	result = host_ftruncate(fd, length);
+	return result == -HOST_LACKS ? resize_truncate(fd, length) : result;
+}
+
+/* Says which limit it is that there is no room. */
+static int name_limit(int fd, int result)
+{
+	struct limit limit = {0};
+
+	if (result == -ENOSPC)
+		limit = find_limit(fd);
+	return limit.full ? limit.full : result;
 }
 
 EXPORT int ftruncate(int fd, off_t length)
 {
-	int result = reserve(fd, length);
+	int result;
 
-	return result < 0 ? export_result(result) : real_calls()->ftruncate(fd, length);
+	before_change();
+	result = emu_ftruncate(fd, length);
+	after_change();
+	return export_result(result);
 }
 
 EXPORT int fallocate(int fd, int mode, off_t offset, off_t len)
 {
-	int result = real_calls()->fallocate(fd, mode, offset, len);
+	int result;
 
-	if (result < 0 && errno == ENOSPC && find_limit(fd).full)
-		return export_result(find_limit(fd).full);
-	return result;
+	before_change();
+	result = name_limit(fd, allocate(fd, mode, offset, len));
+	after_change();
+	return export_result(result);
+}
+
+/* Errors that say something of this file and this range. */
+static bool is_answer(int error)
+{
+	switch (error) {
+	case 0: case EBADF: case EFBIG: case EINTR: case EINVAL: case EIO: case ENODEV:
+	case ENOSPC: case EDQUOT: case EOPNOTSUPP: case ESPIPE:
+		return true;
+	default:
+		return false;
+	}
+}
+
+/* Where the host has fallocate(2) and the filesystem does not, libc has a way of its own. */
+static int emu_posix_fallocate(int fd, off_t offset, off_t length)
+{
+	int error = real_calls()->posix_fallocate(fd, offset, length);
+
+	return name_limit(fd, is_answer(error) ? -error : allocate(fd, 0, offset, length));
 }
 
 EXPORT int posix_fallocate(int fd, off_t offset, off_t len)
 {
-	int error = real_calls()->posix_fallocate(fd, offset, len);
-	struct limit limit = {0};
+	int before = errno;
+	int result;
 
-	if (error == ENOSPC)
-		limit = find_limit(fd);
-	return limit.full ? -limit.full : error;
+	before_change();
+	result = emu_posix_fallocate(fd, offset, len);
+	after_change();
+	errno = before;
+	return -result;
 }
 
 static long truncate_natively(const struct errand *errand, int dirfd, const char *path,
@@ -108,9 +179,18 @@ static int emu_truncate(const char *path, off_t length)
 
 EXPORT int truncate(const char *path, off_t length)
 {
-	if (way_is_foreign(AT_FDCWD, path))
-		return real_calls()->truncate(path, length);
-	return export_named("truncate", path, emu_truncate(path, length));
+	int result;
+
+	if (way_is_foreign(AT_FDCWD, path)) {
+		before_change();
+		result = real_calls()->truncate(path, length);
+		after_change();
+		return result;
+	}
+	before_change();
+	result = emu_truncate(path, length);
+	after_change();
+	return export_named("truncate", path, result);
 }
 
 _Static_assert(sizeof(off_t) == sizeof(off64_t), "truncate64 is truncate");

@@ -7,6 +7,7 @@
 #include <sys/un.h>
 
 #include "preload/export.h"
+#include "preload/points.h"
 #include "preload/real.h"
 #include "preload/way.h"
 
@@ -68,7 +69,7 @@ static int emu_name(const char *path, struct naming *naming, const struct errand
 	return result;
 }
 
-EXPORT int connect(int sockfd, __CONST_SOCKADDR_ARG addr, socklen_t addrlen)
+static int connect_anywhere(int sockfd, __CONST_SOCKADDR_ARG addr, socklen_t addrlen)
 {
 	char path[sizeof(struct sockaddr_un) + 1];
 	struct naming naming = {real_calls()->connect, sockfd, addr, addrlen, false};
@@ -77,6 +78,16 @@ EXPORT int connect(int sockfd, __CONST_SOCKADDR_ARG addr, socklen_t addrlen)
 		return real_calls()->connect(sockfd, addr, addrlen);
 	return export_named("connect", path,
 	                    emu_name(path, &naming, &(struct errand){.natively = name_natively}));
+}
+
+EXPORT int connect(int sockfd, __CONST_SOCKADDR_ARG addr, socklen_t addrlen)
+{
+	int result;
+
+	points_tell();
+	result = connect_anywhere(sockfd, addr, addrlen);
+	points_hear();
+	return result;
 }
 
 EXPORT int bind(int sockfd, __CONST_SOCKADDR_ARG addr, socklen_t addrlen)

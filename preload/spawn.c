@@ -14,6 +14,7 @@
 #include "preload/exec.h"
 #include "preload/export.h"
 #include "preload/heap.h"
+#include "preload/points.h"
 #include "preload/real.h"
 #include "preload/way.h"
 
@@ -160,6 +161,7 @@ EXPORT int posix_spawn(pid_t *pid, const char *path, const posix_spawn_file_acti
 {
 	struct order order = {pid, path, path, actions, attributes, argv, envp};
 
+	points_tell();
 	return spawn("posix_spawn", &order);
 }
 
@@ -171,6 +173,7 @@ EXPORT int posix_spawnp(pid_t *pid, const char *file, const posix_spawn_file_act
 	struct exec_found found;
 	char *path;
 
+	points_tell();
 	if (strchr(file, '/'))
 		return spawn("posix_spawnp", &order);
 	if (!exec_search(file, &found))

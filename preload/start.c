@@ -188,7 +188,7 @@ static int launch_with_memory(const char *path, int output)
 	copy_environment(env, count);
 	launch->env = env;
 	result = launch_daemon(launch, path, output);
-	sys_munmap(launch, size);
+	sys_give(launch, size);
 	return result;
 }
 

@@ -112,7 +112,7 @@ static int open_stream(const char *path, const char *mode, FILE **ret_stream)
 		return -errno;
 	result = put_in_place(stream, fd, flags);
 	if (result < 0)
-		fclose(stream);
+		real_calls()->fclose(stream);
 	else
 		*ret_stream = stream;
 	return result;
@@ -131,7 +131,7 @@ static int reopen_stream(const char *path, const char *mode, FILE *stream)
 	OWN_FD fd = -1;
 	int result;
 
-	fflush(stream);
+	real_calls()->fflush(stream);
 	fd = flags < 0 ? flags : path_open(AT_FDCWD, path, flags | O_CLOEXEC, FILE_MODE);
 	if (fd < 0) {
 		result = fd;

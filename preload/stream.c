@@ -13,6 +13,7 @@
 
 #include "base/own.h"
 #include "preload/ask.h"
+#include "preload/real.h"
 
 enum { POSITION_FIRST = 2 };
 
@@ -50,7 +51,7 @@ static struct stream *all_streams(void)
 		return NULL;
 	if (atomic_compare_exchange_strong(&stream_begin, &none, (uintptr_t)range))
 		return range;
-	sys_munmap(range, STREAM_RANGE);
+	sys_give(range, STREAM_RANGE);
 	return (struct stream *)none;
 }
 
@@ -88,7 +89,7 @@ int stream_open(int fd, const struct wire_base *base, DIR **ret_dir)
 		return result;
 	/* As fdopendir does. */
 	sys_fcntl(fd, F_SETFD, FD_CLOEXEC);
-	pthread_mutex_init(&stream->lock, NULL);
+	real_calls()->pthread_mutex_init(&stream->lock, NULL);
 	stream->fd = fd;
 	stream->base = *base;
 	stream->ino = status.st_ino;
@@ -103,7 +104,7 @@ int stream_close(DIR *dir)
 {
 	int fd = of(dir)->fd;
 
-	pthread_mutex_destroy(&of(dir)->lock);
+	real_calls()->pthread_mutex_destroy(&of(dir)->lock);
 	of(dir)->used = false;
 	return sys_close(fd);
 }
@@ -209,9 +210,9 @@ int stream_next(DIR *dir, struct dirent **ret_entry)
 {
 	int result;
 
-	pthread_mutex_lock(&of(dir)->lock);
+	real_calls()->pthread_mutex_lock(&of(dir)->lock);
 	result = next_locked(of(dir));
-	pthread_mutex_unlock(&of(dir)->lock);
+	real_calls()->pthread_mutex_unlock(&of(dir)->lock);
 	if (result > 0)
 		*ret_entry = &of(dir)->entry;
 	return result;
@@ -221,11 +222,11 @@ int stream_next_copy(DIR *dir, struct dirent *ret_entry)
 {
 	int result;
 
-	pthread_mutex_lock(&of(dir)->lock);
+	real_calls()->pthread_mutex_lock(&of(dir)->lock);
 	result = next_locked(of(dir));
 	if (result > 0)
 		memcpy(ret_entry, &of(dir)->entry, of(dir)->entry.d_reclen);
-	pthread_mutex_unlock(&of(dir)->lock);
+	real_calls()->pthread_mutex_unlock(&of(dir)->lock);
 	return result;
 }
 
@@ -238,16 +239,16 @@ long stream_tell(DIR *dir)
 {
 	long position;
 
-	pthread_mutex_lock(&of(dir)->lock);
+	real_calls()->pthread_mutex_lock(&of(dir)->lock);
 	position = of(dir)->position;
-	pthread_mutex_unlock(&of(dir)->lock);
+	real_calls()->pthread_mutex_unlock(&of(dir)->lock);
 	return position;
 }
 
 void stream_seek(DIR *dir, long position)
 {
-	pthread_mutex_lock(&of(dir)->lock);
+	real_calls()->pthread_mutex_lock(&of(dir)->lock);
 	of(dir)->position = position < 0 ? 0 : position;
 	of(dir)->is_read = false;
-	pthread_mutex_unlock(&of(dir)->lock);
+	real_calls()->pthread_mutex_unlock(&of(dir)->lock);
 }

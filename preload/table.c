@@ -1,16 +1,16 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* One array under one lock, the library's only one. Nothing waits under it but for the kernel's
- * mmap. Around fork it is held, so that the child has a table that is whole: open semaphores are
- * inherited. */
+/* One array under the library's lock. Around fork that is held, so that the child has a table that
+ * is whole: open semaphores are inherited. */
 #include "preload/table.h"
 
-#include <pthread.h>
-#include <signal.h>
 #include <stdbool.h>
 #include <string.h>
 #include <sys/mman.h>
 
 #include "base/sys.h"
+#include "preload/lock.h"
+#include "preload/sync.h"
+#include "preload/views.h"
 
 struct semaphore {
 	sem_t *address; /* NULL: a free place */
@@ -24,47 +24,7 @@ static struct {
 	size_t count;
 } semaphores;
 
-static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
-
 enum { COUNT_FIRST = 128 };
-
-static void before_fork(void)
-{
-	pthread_mutex_lock(&lock);
-}
-
-static void after_fork_parent(void)
-{
-	pthread_mutex_unlock(&lock);
-}
-
-static void after_fork_child(void)
-{
-	pthread_mutex_init(&lock, NULL);
-}
-
-__attribute__((constructor)) static void watch_forks(void)
-{
-	pthread_atfork(before_fork, after_fork_parent, after_fork_child);
-}
-
-/* With all signals blocked: a handler may fork, and then waits for the lock that its own thread
- * has. Returns the mask to go back to. */
-static uint64_t take_lock(void)
-{
-	const uint64_t all = UINT64_MAX;
-	uint64_t before;
-
-	sys_sigmask(SIG_SETMASK, &all, &before);
-	pthread_mutex_lock(&lock);
-	return before;
-}
-
-static void leave_lock(uint64_t before)
-{
-	pthread_mutex_unlock(&lock);
-	sys_sigmask(SIG_SETMASK, &before, NULL);
-}
 
 static struct semaphore *find_file(const struct stat *status)
 {
@@ -113,7 +73,7 @@ static int grow(void)
 
 static int map(int fd, const struct stat *status, struct semaphore *place)
 {
-	void *address;
+	long address;
 
 	/* A fifo. */
 	if (!S_ISREG(status->st_mode))
@@ -121,10 +81,11 @@ static int map(int fd, const struct stat *status, struct semaphore *place)
 	/* Touching a mapping past its file's end is a SIGBUS in the program. */
 	if ((size_t)status->st_size < sizeof(sem_t))
 		return -EINVAL;
-	address = sys_mmap(sizeof(sem_t), PROT_READ | PROT_WRITE, MAP_SHARED, fd);
-	if (sys_is_error(address))
-		return (int)(intptr_t)address;
-	*place = (struct semaphore){address, status->st_dev, status->st_ino, 0};
+	address = views_map_quiet_locked(sizeof(sem_t), fd);
+	/* mmap(2) knows no other word for it. */
+	if (address < 0)
+		return address == -ENFILE ? -EMFILE : (int)address;
+	*place = (struct semaphore){(sem_t *)address, status->st_dev, status->st_ino, 0};
 	return 0;
 }
 
@@ -147,6 +108,17 @@ static int open_locked(int fd, const struct stat *status, sem_t **ret_sem)
 	return 0;
 }
 
+/* A file that somebody else has made may not say that it is shared between processes: sync_sem.c
+ * goes by that. Only our copy is written to. */
+static void say_shared(sem_t *sem)
+{
+	struct sync_semaphore *words = (struct sync_semaphore *)sem;
+	struct views_place place;
+
+	if (views_any() && !words->shared && views_find(sem, sizeof *sem, &place))
+		words->shared = SYNC_SEMAPHORE_SHARED;
+}
+
 int table_open(int fd, sem_t **ret_sem)
 {
 	struct stat status;
@@ -155,9 +127,11 @@ int table_open(int fd, sem_t **ret_sem)
 
 	if (result < 0)
 		return result;
-	before = take_lock();
+	before = lock_take();
 	result = open_locked(fd, &status, ret_sem);
-	leave_lock(before);
+	lock_leave(before);
+	if (result == 0)
+		say_shared(*ret_sem);
 	return result;
 }
 
@@ -168,7 +142,8 @@ static int close_locked(const sem_t *sem)
 	if (!place)
 		return -EINVAL;
 	if (--place->opened == 0) {
-		sys_munmap(place->address, sizeof(sem_t));
+		views_unmap_quiet_locked(place->address, sizeof(sem_t));
+		claims_forget(place->device, place->inode);
 		place->address = NULL;
 	}
 	return 0;
@@ -176,9 +151,9 @@ static int close_locked(const sem_t *sem)
 
 int table_close(sem_t *sem)
 {
-	uint64_t before = take_lock();
+	uint64_t before = lock_take();
 	int result = close_locked(sem);
 
-	leave_lock(before);
+	lock_leave(before);
 	return result;
 }

@@ -7,7 +7,6 @@
 #include "preload/way.h"
 
 #include <dirent.h>
-#include <pthread.h>
 #include <string.h>
 
 #include "base/own.h"
@@ -31,8 +30,6 @@ struct way_state way_state = {
 	.in_folder = IN_OURS | IN_ABOVE | IN_UNKNOWN,
 	.folders = FOLDERS_UNKNOWN,
 };
-
-static _Atomic pid_t owner; /* whose memory this is; its vfork's children have another pid */
 
 /* Where the kernel says that a folder is. */
 struct origin {
@@ -212,7 +209,7 @@ void way_moved(void)
 
 	if (in == before)
 		return;
-	if ((before & ~in) && !(before & IN_UNKNOWN) && owner != sys_getpid())
+	if ((before & ~in) && !(before & IN_UNKNOWN) && boot_is_borrowed())
 		in |= before;
 	way_state.in_folder = (unsigned char)in;
 }
@@ -459,11 +456,6 @@ void way_set_elsewhere(struct way_block *block)
 	set_found(block, &finding);
 }
 
-static void set_owner(void)
-{
-	owner = sys_getpid();
-}
-
 __attribute__((constructor)) static void construct(void)
 {
 	const struct config *config = boot_config();
@@ -472,6 +464,4 @@ __attribute__((constructor)) static void construct(void)
 		memset((void *)&way_state, 0, sizeof way_state);
 	for (size_t i = 0; i < config->prefix_count; i++)
 		way_state.letters[(unsigned char)config->prefixes[i][1]] = 1;
-	set_owner();
-	pthread_atfork(NULL, NULL, set_owner);
 }

@@ -3,10 +3,15 @@
 #include <criterion/criterion.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/filter.h>
+#include <linux/seccomp.h>
 #include <pthread.h>
 #include <stdatomic.h>
+#include <stddef.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -102,6 +107,49 @@ Test(pool, a_place_in_use_at_the_fork_is_free_in_the_child)
 	cr_assert_eq(status, 0);
 }
 
+/* From now on there is no madvise: the pool must do without MADV_WIPEONFORK. */
+static void withhold_madvise(void)
+{
+	struct sock_filter steps[] = {
+		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
+		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_madvise, 0, 1),
+		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | ENOSYS),
+		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+	};
+	struct sock_fprog filter = {sizeof steps / sizeof steps[0], steps};
+
+	cr_assert_eq(prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0), 0);
+	cr_assert_eq(prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &filter), 0);
+}
+
+static int take_as_a_child(void)
+{
+	int other;
+	struct line mine = pool_take(&other);
+
+	return mine.sock == -1 && other >= 0 ? 0 : 1;
+}
+
+Test(pool, without_madvise_a_child_is_another)
+{
+	struct line line;
+	int status;
+
+	withhold_madvise();
+	line = take();
+	line.sock = new_socket();
+	pool_put(line);
+	if (fork() == 0) {
+		if (fork() == 0)
+			_exit(take_as_a_child());
+		wait(&status);
+		_exit(status != 0 || take_as_a_child());
+	}
+	wait(&status);
+	cr_assert_eq(status, 0);
+	cr_assert_eq(take().sock, line.sock, "the parent keeps it");
+}
+
 enum { THREADS = 8, ROUNDS = 20000 };
 static atomic_int users[POOL_SIZE];
 static atomic_int clashes;
@@ -123,7 +171,7 @@ static void *use(void *unused)
 	return unused;
 }
 
-Test(pool, one_user_at_a_time, .timeout = 120)
+static void use_from_threads(void)
 {
 	pthread_t threads[THREADS];
 
@@ -132,6 +180,14 @@ Test(pool, one_user_at_a_time, .timeout = 120)
 	for (int i = 0; i < THREADS; i++)
 		pthread_join(threads[i], NULL);
 	cr_assert_eq(clashes, 0);
+}
+
+Test(pool, one_user_at_a_time, .timeout = 120) { use_from_threads(); }
+
+Test(pool, without_madvise_one_user_at_a_time, .timeout = 120)
+{
+	withhold_madvise();
+	use_from_threads();
 }
 
 static int semaphore_file(void)

@@ -1,0 +1,133 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* memfd_create, where the host refuses it: a file without a name from the store, which is a
+ * tmpfs's as a memfd is, and, as one without MFD_ALLOW_SEALING, takes no seals. Seals and huge
+ * pages it can't have: then the host's word holds. */
+#include <fcntl.h>
+#include <linux/memfd.h>
+#include <stdbool.h>
+#include <sys/mman.h>
+
+#include "base/own.h"
+#include "preload/export.h"
+#include "preload/host.h"
+#include "preload/maps.h"
+#include "preload/paths.h"
+#include "preload/real.h"
+#include "preload/trace.h"
+#include "preload/way.h"
+
+#ifndef MFD_NOEXEC_SEAL
+#define MFD_NOEXEC_SEAL 0x0008U /* Linux 6.3 */
+#define MFD_EXEC 0x0010U
+#endif
+
+enum {
+	NAME_LENGTH_MAX = 249,
+	WORD = sizeof(uint64_t),
+	KNOWN = MFD_CLOEXEC | MFD_ALLOW_SEALING | MFD_HUGETLB | MFD_NOEXEC_SEAL | MFD_EXEC,
+	REFUSED = MFD_ALLOW_SEALING | MFD_HUGETLB,
+};
+
+/* Whether there is memory at an address to be read: asked by a call that reads it, unless it is 0,
+ * and then fails. Of 8 bytes that begin at a multiple of 8 all are there, or none. */
+static bool is_readable(const char *address)
+{
+	enum { NO_SUCH_WAY = 99 };
+	uintptr_t word = (uintptr_t)address / WORD * WORD;
+
+	return word && sys_call(SYS_rt_sigprocmask, NO_SUCH_WAY, (long)word, 0, WORD, 0, 0) !=
+	                       -EFAULT;
+}
+
+/* As the kernel does it. */
+static int judge_name(const char *name)
+{
+	for (size_t i = 0; i <= NAME_LENGTH_MAX; i++) {
+		/* The compiler thinks that it knows from libc's headers that it is not NULL. */
+		const char *at = name + i;
+
+		__asm__("" : "+r"(at));
+		if ((i == 0 || (uintptr_t)at % WORD == 0) && !is_readable(at))
+			return -EFAULT;
+		if (!*at)
+			return 0;
+	}
+	return -EINVAL;
+}
+
+static int judge_flags(unsigned flags)
+{
+	unsigned known = KNOWN;
+
+	if (flags & MFD_HUGETLB)
+		known |= (unsigned)MFD_HUGE_MASK << MFD_HUGE_SHIFT;
+	if (flags & ~known)
+		return -EINVAL;
+	return (flags & MFD_EXEC) && (flags & MFD_NOEXEC_SEAL) ? -EINVAL : 0;
+}
+
+/* What is opened at a mount is FUSE's, and has O_TMPFILE among its flags: both a memfd has not. The
+ * file behind it is what the daemon has, and -errno where there is no mount. */
+static int behind(int file)
+{
+	int flags = sys_fcntl(file, F_GETFL, 0);
+	int traded;
+
+	if (flags < 0 || (flags & O_TMPFILE) != O_TMPFILE)
+		return -EINVAL;
+	traded = maps_trade(file);
+	if (traded >= 0)
+		return traded;
+	return sys_openat(AT_FDCWD, way_fd_path(file).bytes, O_RDWR | O_CLOEXEC, 0);
+}
+
+/* Returns the program's descriptor, or -errno when there is no such file. */
+static int make_file(unsigned flags)
+{
+	OWN_FD file = path_open(AT_FDCWD, "/dev/shm", O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
+	OWN_FD again = -1;
+
+	if (file < 0)
+		return file;
+	again = behind(file);
+	if (again >= 0) {
+		/* The program gets the lower number. */
+		int result = (int)sys_call(SYS_dup3, again, file, O_CLOEXEC, 0, 0, 0);
+
+		if (result < 0)
+			return result;
+	}
+	sys_fchmod(file, flags & MFD_NOEXEC_SEAL ? 0666 : 0777);
+	if (!(flags & MFD_CLOEXEC))
+		sys_fcntl(file, F_SETFD, 0);
+	return fd_steal(&file);
+}
+
+/* -HOST_LACKS: the host's word holds. */
+static int emu_memfd_create(const char *name, unsigned flags)
+{
+	int result = judge_flags(flags);
+
+	if (result == 0)
+		result = judge_name(name);
+	if (result < 0)
+		return result;
+	result = flags & REFUSED ? -HOST_LACKS : make_file(flags);
+	/* These say something that is so; that there is no store is not the program's affair. */
+	if (result < 0 && result != -EMFILE && result != -ENFILE && result != -ENOMEM)
+		return -HOST_LACKS;
+	return result;
+}
+
+EXPORT int memfd_create(const char *name, unsigned flags)
+{
+	int result = host_memfd_create(name, flags);
+
+	if (result != -HOST_LACKS)
+		return export_result(result);
+	result = emu_memfd_create(name, flags);
+	if (result == -HOST_LACKS)
+		return real_calls()->memfd_create(name, flags);
+	/* A bad name can't be told. */
+	return result < 0 ? export_result(result) : export_named("memfd_create", name, result);
+}

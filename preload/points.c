@@ -1,0 +1,69 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* The calls by which processes talk, as calls.def has them. While nothing is emulated each is a
+ * look at one number and a jump. The real function is called, so a cancellation point is one. */
+/* libc's header has none of them inline then. */
+#ifndef __NO_INLINE__
+#define __NO_INLINE__ 1
+#endif
+
+#include "preload/points.h"
+
+#include "preload/boot.h"
+#include "preload/export.h"
+#include "preload/real.h"
+
+void points_release(void)
+{
+	if (views_shared_any() && !boot_is_borrowed())
+		views_release();
+}
+
+void points_acquire(void)
+{
+	if (views_shared_any() && !boot_is_borrowed())
+		views_acquire();
+}
+
+void points_prepare(void)
+{
+	real_calls();
+	points_release();
+}
+
+#define CALL(result, name, arguments)
+#define SAME(name, as)
+#define PASSED(result, name, arguments)
+#define TALKS(result, name, parameters, arguments) \
+	extern result name parameters; \
+	EXPORT result name parameters \
+	{ \
+		POINTS_TALK(result, name, arguments); \
+	}
+#define TELLS(result, name, parameters, arguments) \
+	extern result name parameters; \
+	EXPORT result name parameters \
+	{ \
+		POINTS_TELL(name, arguments); \
+	}
+#include "preload/calls.def"
+
+_Static_assert(sizeof(off_t) == sizeof(off64_t), "pread64 is pread");
+EXPORT_SAME(pread64, pread);
+EXPORT_SAME(pwrite64, pwrite);
+EXPORT_SAME(preadv64, preadv);
+EXPORT_SAME(pwritev64, pwritev);
+EXPORT_SAME(preadv64v2, preadv2);
+EXPORT_SAME(pwritev64v2, pwritev2);
+
+/* By names that old programs and libc's own libraries use, or no header has here. */
+#define ALSO(name, as) \
+	extern __typeof__(as) name; \
+	EXPORT_SAME(name, as)
+
+ALSO(__read, read);
+ALSO(__write, write);
+ALSO(__pread64, pread);
+ALSO(__pwrite64, pwrite);
+ALSO(__pread64_chk, __pread_chk);
+ALSO(sendfile64, sendfile);
+ALSO(__getdelim, getdelim);

@@ -1,0 +1,261 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* munmap, mprotect, msync. Each first as the host does it: a view's memory is memory like other, so
+ * holes and locked pages are the kernel's to judge. */
+#include <string.h>
+
+#include "base/sys.h"
+#include "preload/export.h"
+#include "preload/host.h"
+#include "preload/lacking.h"
+#include "preload/lock.h"
+#include "preload/maps.h"
+#include "preload/real.h"
+#include "preload/refresh.h"
+#include "preload/views_i.h"
+
+static bool is_aligned(const void *address)
+{
+	return ((uintptr_t)address & (VIEW_PAGE - 1)) == 0;
+}
+
+/* For the calls that a range without a view has gone to the host for: an errno that the call does
+ * not have goes our way. */
+static bool is_answered(int result, int one, int other, int third)
+{
+	return result == 0 || errno == one || errno == other || errno == third;
+}
+
+static int unmap_range(const struct range *range)
+{
+	int result = host_munmap((void *)range->start, range->length);
+
+	if (result == -HOST_LACKS)
+		return lacking_munmap(range);
+	if (result == 0) {
+		views_cut(range);
+		views_forget(range);
+	}
+	return result;
+}
+
+/* What is mapped more than once stays, for the others. */
+static int unmap_parts(const struct range *whole)
+{
+	struct range left = *whole;
+	int result = 0;
+
+	views_cut(whole);
+	while (result == 0 && left.length) {
+		struct view *view = views_first(left.start);
+		struct range part = left;
+
+		if (view && view->start > left.start && view->start < range_end(&left))
+			part.length = view->start - left.start;
+		else if (view && view->start == left.start)
+			part.length = view->length;
+		if (view && view->start == left.start && view->aliases)
+			view->aliases--;
+		else
+			result = unmap_range(&part);
+		left.start += part.length;
+		left.length -= part.length;
+	}
+	return result;
+}
+
+int protect_unmap_locked(void *address, size_t length)
+{
+	struct range range = range_of(address, length);
+	int result = views_reserve(3);
+	bool had_views;
+
+	if (!is_aligned(address) || range.length == 0 || range.start > ADDRESSES ||
+	    length > ADDRESSES - range.start)
+		return -EINVAL;
+	if (result < 0)
+		return result;
+	had_views = views_in(&range);
+	views_push_in(&range);
+	result = views_have_aliases(&range) ? unmap_parts(&range) : unmap_range(&range);
+	/* Other views of the same file. */
+	if (had_views && views_shared_any())
+		refresh_acquire_locked();
+	return result;
+}
+
+EXPORT int munmap(void *addr, size_t len)
+{
+	const struct real *real = real_if_ready();
+	int before_errno = errno;
+	uint64_t before;
+	int result;
+
+	if (real && !views_any()) {
+		result = real->munmap(addr, len);
+		if (is_answered(result, EINVAL, ENOMEM, EINVAL))
+			return result;
+		errno = before_errno;
+	}
+	if (!real)
+		return export_result(sys_munmap(addr, len));
+	before = lock_take();
+	result = protect_unmap_locked(addr, len);
+	lock_leave(before);
+	errno = before_errno;
+	return export_result(result);
+}
+
+/* A view gets what was asked for, where the file has pages. */
+static void protect_view(struct view *view, int protection)
+{
+	bool was_stale = view->stale;
+
+	/* Others may need what this one gives up. */
+	if (view->aliases)
+		protection |= view->protection;
+	view->protection = protection & (PROT_READ | PROT_WRITE | PROT_EXEC);
+	if (was_stale && view->protection != PROT_NONE) {
+		backing_size(view->backing);
+		twin_pull(view);
+	}
+	twin_protect(view);
+}
+
+static int protect_views(const struct range *range, int protection)
+{
+	if (views_reserve(2) < 0)
+		return -ENOMEM;
+	views_cut(range);
+	for (struct view *view = views_in(range); view && view->start < range_end(range);
+	     view = views_next(view))
+		protect_view(view, protection);
+	return 0;
+}
+
+/* The kernel goes as far as the first hole. */
+static bool stop_at_gone(struct range *range)
+{
+	for (struct view *view = views_first(range->start);
+	     view && view->start < range_end(range); view = views_next(view)) {
+		if (view->kind != VIEW_GONE)
+			continue;
+		range->length = view->start > range->start ? view->start - range->start : 0;
+		return true;
+	}
+	return false;
+}
+
+static int protect_locked(void *address, size_t length, int protection)
+{
+	struct range range = range_of(address, length);
+	bool has_hole;
+	int result = 0;
+
+	if (!is_aligned(address))
+		return -EINVAL;
+	if (range.length == 0)
+		return length ? -ENOMEM : 0;
+	for (struct view *view = views_in(&range); view && view->start < range_end(&range);
+	     view = views_next(view))
+		if ((protection & PROT_WRITE) && !view->may_write)
+			return -EACCES;
+	views_push_in(&range);
+	has_hole = stop_at_gone(&range);
+	if (range.length && !views_have_aliases(&range))
+		result = host_mprotect(address, range.length, protection);
+	if (result == -HOST_LACKS)
+		result = lacking_is_mapped(&range) ? 0 : -ENOMEM;
+	if (result == 0)
+		result = protect_views(&range, protection);
+	return result == 0 && has_hole ? -ENOMEM : result;
+}
+
+EXPORT int mprotect(void *addr, size_t len, int prot)
+{
+	const struct real *real = real_if_ready();
+	int before_errno = errno;
+	uint64_t before;
+	int result;
+
+	if (real && !views_any()) {
+		result = real->mprotect(addr, len, prot);
+		if (result == 0)
+			host_note_protects();
+		if (is_answered(result, EINVAL, ENOMEM, EACCES))
+			return result;
+		errno = before_errno;
+	}
+	if (!real)
+		return export_result((int)sys_call(SYS_mprotect, (long)addr, (long)len, prot, 0, 0,
+		                                   0));
+	before = lock_take();
+	result = protect_locked(addr, len, prot);
+	lock_leave(before);
+	errno = before_errno;
+	return export_result(result);
+}
+
+/* Each file in the range is told to the disk once for each of its views: seldom more than one. */
+static int sync_views(const struct range *range, int flags)
+{
+	int result = views_push_in(range);
+
+	for (struct view *view = views_in(range); view && view->start < range_end(range);
+	     view = views_next(view)) {
+		int synced = 0;
+
+		if (!view_is_synced(view))
+			continue;
+		if (result == 0)
+			result = view->backing->error;
+		view->backing->error = 0;
+		if (flags & MS_SYNC)
+			synced = (int)sys_call(SYS_fdatasync, view->backing->fd, 0, 0, 0, 0, 0);
+		if (result == 0 && synced == -EIO)
+			result = synced;
+	}
+	refresh_acquire_locked();
+	return result < 0 ? -EIO : 0;
+}
+
+static int sync_locked(void *address, size_t length, int flags)
+{
+	struct range range = range_of(address, length);
+	int result;
+
+	if ((flags & ~(MS_ASYNC | MS_INVALIDATE | MS_SYNC)) || !is_aligned(address) ||
+	    ((flags & MS_ASYNC) && (flags & MS_SYNC)))
+		return -EINVAL;
+	if (range.length == 0)
+		return 0;
+	if (range_end(&range) < range.start)
+		return -ENOMEM;
+	result = host_msync(address, length, flags);
+	if (result == -HOST_LACKS)
+		result = lacking_msync(&range, flags);
+	if (views_in(&range)) {
+		int synced = sync_views(&range, flags);
+
+		result = result < 0 ? result : synced;
+	}
+	return result == 0 && views_have_gone(&range) ? -ENOMEM : result;
+}
+
+EXPORT int msync(void *addr, size_t length, int flags)
+{
+	int before_errno = errno;
+	uint64_t before;
+	int result;
+
+	if (!views_any()) {
+		result = real_calls()->msync(addr, length, flags);
+		if (is_answered(result, EINVAL, ENOMEM, EBUSY) || errno == EIO)
+			return result;
+		errno = before_errno;
+	}
+	before = lock_take();
+	result = sync_locked(addr, length, flags);
+	lock_leave(before);
+	errno = before_errno;
+	return export_result(result);
+}
