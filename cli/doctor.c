@@ -5,6 +5,7 @@
 #include <fcntl.h>
 #include <getopt.h>
 #include <inttypes.h>
+#include <limits.h>
 #include <semaphore.h>
 #include <stdbool.h>
 #include <stdio.h>
@@ -17,6 +18,7 @@
 #include "base/client.h"
 #include "base/own.h"
 #include "cli/ask.h"
+#include "cli/calls.h"
 #include "cli/facts.h"
 #include "cli/find.h"
 #include "cli/say.h"
@@ -71,6 +73,16 @@ static void add(const struct doctor *doctor, const char *what, const struct fact
 	table_put(line, DETAILS, "%s", fact->details);
 }
 
+/* Whether what is written to memory is what the file has. */
+static bool arrives(char *memory, int file)
+{
+	char byte = '\0';
+
+	memory[PROBE_SIZE - 1] = 'x';
+	return msync(memory, PROBE_SIZE, MS_SYNC) == 0 &&
+	       pread(file, &byte, 1, PROBE_SIZE - 1) == 1 && byte == 'x';
+}
+
 /* In the child, under the library: what a program does. Says what failed. */
 static int probe(void)
 {
@@ -89,6 +101,8 @@ static int probe(void)
 	memory = mmap(NULL, PROBE_SIZE, PROT_READ | PROT_WRITE, MAP_SHARED, file, 0);
 	if (memory == MAP_FAILED)
 		fail("mmap: %s", strerror(errno));
+	if (!arrives(memory, file))
+		fail("what is written to mapped memory does not arrive");
 	semaphore = sem_open(name, O_CREAT | O_EXCL, 0600, 1);
 	if (semaphore == SEM_FAILED)
 		fail("sem_open: %s", strerror(errno));
@@ -303,6 +317,24 @@ static bool add_daemon(struct doctor *doctor)
 	return true;
 }
 
+static void add_host(const struct doctor *doctor)
+{
+	struct fact fact;
+
+	for (size_t i = 0; i < fact_question_count; i++) {
+		fact = fact_questions[i].find();
+		add(doctor, fact_questions[i].what, &fact);
+	}
+	for (size_t i = 0; i < call_count; i++) {
+		fact = call_find(i);
+		add(doctor, call_name(i), &fact);
+	}
+	fact = call_find_setting();
+	add(doctor, "SHMEMU_MMAP", &fact);
+	fact = call_find_atomics();
+	add(doctor, "atomics and futexes", &fact);
+}
+
 static int examine(struct doctor *doctor)
 {
 	struct parts parts;
@@ -310,15 +342,37 @@ static int examine(struct doctor *doctor)
 	bool usable;
 
 	find_parts(&parts);
-	for (size_t i = 0; i < fact_question_count; i++) {
-		fact = fact_questions[i].find();
-		add(doctor, fact_questions[i].what, &fact);
-	}
+	add_host(doctor);
 	usable = add_daemon(doctor);
 	fact = usable ? try_program(doctor, &parts)
 	              : fact_make(false, "not with that daemon, see above");
 	add(doctor, "a program under the library", &fact);
 	return fact.is_so ? EXIT_SUCCESS : EXIT_UNFIT;
+}
+
+/* What the host has only it can tell: without the library, this program is executed anew. */
+static void shed_library(char **argv)
+{
+	static const char library[] = "libshmemu.so";
+	const char *preloaded = getenv("LD_PRELOAD");
+	char rest[PATH_MAX * 2] = "";
+	char *words, *word, *state = NULL;
+
+	if (!preloaded || !strstr(preloaded, library))
+		return;
+	words = strdup(preloaded);
+	for (word = strtok_r(words, ": ", &state); word; word = strtok_r(NULL, ": ", &state)) {
+		size_t length = strlen(rest);
+
+		if (!strstr(word, library))
+			snprintf(rest + length, sizeof rest - length, "%s%s", length ? ":" : "",
+			         word);
+	}
+	free(words);
+	setenv("LD_PRELOAD", rest, 1);
+	/* The subcommand is argv[0]. */
+	execv("/proc/self/exe", argv - 1);
+	fail("cannot run /proc/self/exe: %s", strerror(errno));
 }
 
 int doctor_main(int argc, char **argv)
@@ -341,6 +395,7 @@ int doctor_main(int argc, char **argv)
 	}
 	if (optind < argc)
 		fail("doctor takes no '%s'; try 'shmemu doctor --help'", argv[optind]);
+	shed_library(argv);
 	doctor.table = table_new("facts", doctor.json, columns, COLUMN_COUNT);
 	status = examine(&doctor);
 	table_print(doctor.table);

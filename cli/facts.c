@@ -84,13 +84,13 @@ static struct fact find_shm_open(void)
 
 	if (file < 0)
 		return fact_make(false, "no file can be made in /dev/shm: %s", strerror(-file));
-	if (sys_call(SYS_ftruncate, file, PAGE, 0, 0, 0, 0) < 0)
-		return fact_make(false, "a file in /dev/shm can't be given a size");
-	memory = sys_mmap(PAGE, PROT_READ | PROT_WRITE, MAP_SHARED, file);
-	if (sys_is_error(memory))
-		return fact_make(false, "a file in /dev/shm can't be mapped: %s",
-		                 strerror((int)-(intptr_t)memory));
-	sys_munmap(memory, PAGE);
+	if (ftruncate(file, PAGE) < 0)
+		return fact_make(false, "a file in /dev/shm can't be given a size: %s",
+		                 strerror(errno));
+	memory = mmap(NULL, PAGE, PROT_READ | PROT_WRITE, MAP_SHARED, file, 0);
+	if (memory == MAP_FAILED)
+		return fact_make(false, "a file in /dev/shm can't be mapped: %s", strerror(errno));
+	munmap(memory, PAGE);
 	return fact_make(true, "by the kernel's own /dev/shm");
 }
 
@@ -104,14 +104,6 @@ static struct fact find_fuse(void)
 		return fact_make(false, "%s", strerror(-device));
 	return fact_make(true, "shmfs can be mounted, by root, in a user namespace, or by "
 	                 "fusermount3");
-}
-
-static struct fact find_memfd(void)
-{
-	OWN_FD file = (int)sys_call(SYS_memfd_create, (long)"shmemu-doctor", 1 /* MFD_CLOEXEC */, 0,
-	                            0, 0, 0);
-
-	return file < 0 ? fact_make(false, "%s", strerror(-file)) : fact_make(true, "works");
 }
 
 /* A child's answer: 0 or an errno, and what it may add. */
@@ -225,7 +217,6 @@ const struct fact_question fact_questions[] = {
 	{"/dev/shm", find_dev_shm},
 	{"shm_open", find_shm_open},
 	{"/dev/fuse", find_fuse},
-	{"memfd_create", find_memfd},
 	{"user namespaces", find_user_namespaces},
 	{"private tmpfs", find_tmpfs},
 };

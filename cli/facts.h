@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* What this host has, found out by trying: by raw system calls, for the library may be loaded into
- * this tool. Nothing is left behind, and nobody else sees any of it. */
+/* What this host has, found out by trying. Nothing is left behind, and nobody else sees any of it.
+ * Paths are opened by raw system calls. */
 #ifndef SHMEMU_CLI_FACTS_H
 #define SHMEMU_CLI_FACTS_H
 
