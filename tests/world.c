@@ -28,11 +28,13 @@
 #include "tests/find.h"
 #include "tests/host.h"
 
-enum { RUN_SECONDS = 60, END_SECONDS = 10, READY_FD = 3, ARGUMENTS_MAX = 24, PATH_SIZE = 512 };
+enum { RUN_SECONDS = 60, END_SECONDS = 10, READY_FD = 3, ARGUMENTS_MAX = 32, PATH_SIZE = 512 };
 
 struct path {
 	char text[PATH_SIZE];
 };
+
+const char *const *world_withheld;
 
 static struct path path_in(const struct world *world, const char *name)
 {
@@ -79,6 +81,11 @@ bool world_is_mounted(enum world_kind kind)
 	return kind == WORLD_MOUNT || kind == WORLD_DIRECT || kind == WORLD_PLAIN;
 }
 
+bool world_is_embedded(enum world_kind kind)
+{
+	return kind == WORLD_EMBEDDED || kind == WORLD_BARE;
+}
+
 const char *world_obstacle(enum world_kind kind, uid_t uid)
 {
 	if (!getenv("SHMEMU_PREFIX") || !getenv("SHMEMU_PROBES"))
@@ -87,7 +94,7 @@ const char *world_obstacle(enum world_kind kind, uid_t uid)
 		return "needs root";
 	if (geteuid() != 0 && world_is_mounted(kind))
 		return "needs root to mount";
-	if (kind == WORLD_EMBEDDED && access(PLACE_SYSTEM "/" PLACE_SOCKET, F_OK) == 0)
+	if (world_is_embedded(kind) && access(PLACE_SYSTEM "/" PLACE_SOCKET, F_OK) == 0)
 		return "a system daemon serves this host";
 	if (world_is_mounted(kind) && access("/dev/fuse", R_OK | W_OK) < 0)
 		return "needs /dev/fuse";
@@ -107,7 +114,7 @@ static void set_environment(const struct world *world)
 	setenv("ASAN_OPTIONS", "verify_asan_link_order=0", 1);
 	/* Where the daemon can be asked, it is; the library then runs as most users have it. */
 	if (!world_has_library(world->kind) || world->kind == WORLD_SOCKET ||
-	    world->kind == WORLD_EMBEDDED)
+	    world_is_embedded(world->kind))
 		setenv("SHMEMU_LOG", log, 1);
 }
 
@@ -133,18 +140,36 @@ static void add(struct command *command, const char *word)
 		command->words[command->count++] = word;
 }
 
+/* nanvix, but for root staying root. */
+static void add_without_nanvix(struct command *command, const struct world *world)
+{
+	static const char *const whats[] = {
+		"dev-shm", "fuse", "memfd_create", "mmap-file", "mmap-shared",
+		"mmap-shared-anonymous", "msync", "mremap", "madvise",
+	};
+
+	if (world->uid != 0)
+		add(command, "nanvix");
+	for (size_t i = 0; world->uid == 0 && i < sizeof whats / sizeof whats[0]; i++)
+		add(command, whats[i]);
+}
+
 /* What takes away from the host, for the programs. */
 static void add_without(struct command *command, const struct world *world)
 {
 	add(command, find_tool("shmemu"));
 	add(command, "without");
-	if (world->uid == 0) {
+	if (world->kind == WORLD_BARE) {
+		add_without_nanvix(command, world);
+	} else if (world->uid == 0) {
 		add(command, "dev-shm");
 		if (!world_is_mounted(world->kind))
 			add(command, "fuse");
 	} else {
 		add(command, "lambda");
 	}
+	for (size_t i = 0; world_withheld && world_withheld[i]; i++)
+		add(command, world_withheld[i]);
 	add(command, "--");
 }
 
@@ -349,7 +374,7 @@ static int connect_daemon(const struct world *world)
 	struct path path = path_in(world, "daemon");
 	OWN_FD folder = -1;
 
-	if (world->kind == WORLD_EMBEDDED)
+	if (world_is_embedded(world->kind))
 		snprintf(path.text, sizeof path.text, "%s/tmp/shmemu-%u", world->folder,
 		         world->uid);
 	folder = place_open(path.text, world->uid);
@@ -425,10 +450,16 @@ static _Noreturn void kill_workers(const struct world *world, unsigned seed)
 {
 	struct wire_request request = wire_request_make(WIRE_STATUS);
 	struct client_answer answer;
-	OWN_FD sock = connect_daemon(world);
+	OWN_FD sock = -1;
 
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
 	srand(seed);
+	/* The program may still have to start it. */
+	for (int i = 0; i < END_SECONDS * 1000 && sock < 0; i++) {
+		sock = connect_daemon(world);
+		if (sock < 0)
+			poll(NULL, 0, 1);
+	}
 	while (sock >= 0 && client_ask(sock, &request, &answer) == 0) {
 		kill((pid_t)answer.reply.status.pid, SIGKILL);
 		++*world->kills;

@@ -14,6 +14,8 @@ enum world_kind {
 	WORLD_NATIVE,   /* a /dev/shm of its own that is the kernel's; the library is not there */
 	WORLD_SOCKET,   /* shmemu run, no /dev/shm, no FUSE */
 	WORLD_EMBEDDED, /* the library alone; the daemon is started by the first call */
+	WORLD_BARE,     /* likewise, under shmemu without nanvix: mappings are private memory, and
+	                   the daemon's too */
 	WORLD_MEMFD,    /* a daemon that holds memfds, started beforehand */
 	WORLD_MOUNT,    /* a daemon that has mounted its store as well, with passthrough; no
 	                   /dev/shm */
@@ -41,8 +43,13 @@ struct run {
 	char *errors;
 };
 
+/* What programs under the library go without besides: words of shmemu without, up to NULL; or NULL.
+ */
+extern const char *const *world_withheld;
+
 bool world_has_library(enum world_kind kind);
 bool world_is_mounted(enum world_kind kind);
+bool world_is_embedded(enum world_kind kind); /* the daemon is started by the first call */
 
 /* Why there can be no such world here, or NULL. */
 const char *world_obstacle(enum world_kind kind, uid_t uid);

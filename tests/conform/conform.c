@@ -127,6 +127,26 @@ static void check_leftovers(struct world *world, const struct run *run)
 		check_mount(world);
 }
 
+/* The daemon lacks what the program lacks: it has mapped nothing that others could see. */
+static void check_unmapped(struct world *world)
+{
+	struct daemon_state state;
+	char path[64], line[512], rights[8];
+	FILE *maps;
+
+	if (!world_daemon_state(world, &state))
+		return;
+	snprintf(path, sizeof path, "/proc/%u/maps", state.status.pid);
+	maps = fopen(path, "re");
+	if (!maps)
+		world_problem(world, "%s: %s", path, strerror(errno));
+	while (maps && fgets(line, sizeof line, maps))
+		if (sscanf(line, "%*s %7s", rights) == 1 && rights[3] != 'p')
+			world_problem(world, "the daemon maps: %s", line);
+	if (maps)
+		fclose(maps);
+}
+
 /* Was this the world that was meant? */
 static void check_road(struct world *world)
 {
@@ -155,7 +175,7 @@ static void run_proved(struct world *world, const char *const *argv, unsigned se
 	struct daemon_state before;
 	bool is_known = seed == 0 && world->daemon > 0 && world_daemon_state(world, &before);
 
-	if (seed && world->daemon > 0)
+	if (seed)
 		world_harass(world, seed);
 	world_run(world, argv, ret_run);
 	world_spare(world);
@@ -163,8 +183,10 @@ static void run_proved(struct world *world, const char *const *argv, unsigned se
 		return;
 	if (ret_run->errors && ret_run->errors[0])
 		world_problem(world, "on standard error: %s", ret_run->errors);
-	if (world->kind == WORLD_EMBEDDED || world->daemon > 0)
+	if (world_is_embedded(world->kind) || world->daemon > 0)
 		check_names(world, "", 0);
+	if (world->kind == WORLD_BARE)
+		check_unmapped(world);
 	if (is_known)
 		check_state(world, &before);
 	check_road(world);
@@ -175,7 +197,9 @@ static const char *complaint(const struct run *run)
 {
 	const char *line = run->output ? strstr(run->output, "MUST HOLD") : NULL;
 
-	return line ? line : run->output ? run->output : "";
+	if (line)
+		return line;
+	return run->output && run->output[0] ? run->output : run->errors ? run->errors : "";
 }
 
 /* With a seed other than 0 the daemon's worker is killed meanwhile. */

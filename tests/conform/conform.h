@@ -44,7 +44,9 @@ void hold(enum world_kind kind, uid_t uid, const char *const *argv);
 
 #define IN_EMBEDDED_WORLDS(judge, test, ...)                                                       \
 	PROBE_IN(embedded_user, judge, WORLD_EMBEDDED, WORLD_NOBODY, test, __VA_ARGS__)            \
-	PROBE_IN(embedded_root, judge, WORLD_EMBEDDED, 0, test, __VA_ARGS__)
+	PROBE_IN(embedded_root, judge, WORLD_EMBEDDED, 0, test, __VA_ARGS__)                       \
+	PROBE_IN(bare_user, judge, WORLD_BARE, WORLD_NOBODY, test, __VA_ARGS__)                    \
+	PROBE_IN(bare_root, judge, WORLD_BARE, 0, test, __VA_ARGS__)
 
 #define CONFORM(test, ...)                                                                         \
 	IN_NATIVE_WORLDS(conform, test, __VA_ARGS__)                                               \
@@ -62,10 +64,13 @@ void hold(enum world_kind kind, uid_t uid, const char *const *argv);
 	PROBE_IN(native_root, conform, WORLD_NATIVE, 0, test, __VA_ARGS__)                         \
 	PROBE_IN(socket_root, conform, WORLD_SOCKET, 0, test, __VA_ARGS__)                         \
 	PROBE_IN(embedded_root, conform, WORLD_EMBEDDED, 0, test, __VA_ARGS__)                     \
+	PROBE_IN(bare_root, conform, WORLD_BARE, 0, test, __VA_ARGS__)                             \
 	PROBE_IN(mount_root, conform, WORLD_MOUNT, 0, test, __VA_ARGS__)                           \
 	IN_ROOTS_MOUNTS(conform, test, __VA_ARGS__)
 
 #define SURVIVE(test, ...)                                                                         \
+	PROBE_IN(bare_user, survive, WORLD_BARE, WORLD_NOBODY, test, __VA_ARGS__)                  \
+	PROBE_IN(bare_root, survive, WORLD_BARE, 0, test, __VA_ARGS__)                             \
 	PROBE_IN(memfd_user, survive, WORLD_MEMFD, WORLD_NOBODY, test, __VA_ARGS__)                \
 	PROBE_IN(mount_root, survive, WORLD_MOUNT, 0, test, __VA_ARGS__)                           \
 	PROBE_IN(direct_root, survive, WORLD_DIRECT, 0, test, __VA_ARGS__)                         \

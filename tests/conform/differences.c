@@ -11,9 +11,10 @@
 #define OWN(kind) (2U << (2 * (kind)))
 #define IN(kind) (ROOTS(kind) | OWN(kind))
 
-#define BY_SOCKET (IN(WORLD_SOCKET) | IN(WORLD_EMBEDDED) | IN(WORLD_MEMFD))
-#define BY_SOCKET_ROOTS (ROOTS(WORLD_SOCKET) | ROOTS(WORLD_EMBEDDED) | IN(WORLD_MEMFD))
-#define BY_SOCKET_OWN (OWN(WORLD_SOCKET) | OWN(WORLD_EMBEDDED))
+#define BY_SOCKET (IN(WORLD_SOCKET) | IN(WORLD_EMBEDDED) | IN(WORLD_BARE) | IN(WORLD_MEMFD))
+#define BY_SOCKET_ROOTS                                                                            \
+	(ROOTS(WORLD_SOCKET) | ROOTS(WORLD_EMBEDDED) | ROOTS(WORLD_BARE) | IN(WORLD_MEMFD))
+#define BY_SOCKET_OWN (OWN(WORLD_SOCKET) | OWN(WORLD_EMBEDDED) | OWN(WORLD_BARE))
 #define BY_MOUNT (IN(WORLD_MOUNT) | IN(WORLD_DIRECT)) /* the library's way is the mount */
 #define MOUNTED (BY_MOUNT | IN(WORLD_PLAIN))
 #define PASSED (IN(WORLD_MOUNT) | IN(WORLD_PLAIN))
@@ -45,6 +46,11 @@ static const struct difference {
 	{MOUNTED, "{ways: open of a removed working folder} ESTALE"},
 	{BY_SOCKET, "{ways: up from a removed folder} ENOENT"},
 	{BY_SOCKET, "{ways: chdir up from there} ENOENT"},
+
+	/* What only the kernel knows of memory. */
+	{IN(WORLD_BARE), "{maps: a private page of a file that was emptied} *"},
+	{IN(WORLD_BARE), "{maps: MADV_WIPEONFORK of plain memory} EINVAL"},
+	{IN(WORLD_BARE), "{maps: what a child has of plain memory} x b c d"},
 
 	/* What only a mount can give. */
 	{BY_SOCKET, "{kinds: bind} ENOENT"},
@@ -80,6 +86,14 @@ static const struct difference {
 	{BY_MOUNT, "{ways: beyond a circle} ENOENT"},
 	{BY_MOUNT, "{ways: a path of 4094 bytes} " BY_THE_DAEMON},
 	{BY_MOUNT, "{ways: a path of 4095 bytes} " BY_THE_DAEMON},
+
+	/* Mappings that are memory of the process's own. */
+	{IN(WORLD_BARE), "{bytes: beyond the end} 1011"}, /* SIGSEGV */
+	{IN(WORLD_BARE), "{fds: a semaphore with one free} EMFILE"},
+	{IN(WORLD_BARE), "{fds: its name} ENOENT"},
+	{IN(WORLD_BARE), "{fds: numbers of others} 2"},
+	{IN(WORLD_BARE), "{segment: data where a hole was read} 8192"},
+	{IN(WORLD_BARE), "{segment: past the end} 0"},
 
 	/* FUSE. */
 	{PASSED, "{bytes: O_APPEND taken away} 19"},
@@ -120,7 +134,7 @@ const char *difference_of(enum world_kind kind, uid_t uid, const char *line, siz
 {
 	size_t class = class_length(line, length);
 	/* What root starts is root's, but for what the program itself starts. */
-	bool is_own = uid != 0 && (geteuid() != 0 || kind == WORLD_EMBEDDED);
+	bool is_own = uid != 0 && (geteuid() != 0 || world_is_embedded(kind));
 	unsigned here = is_own ? OWN(kind) : ROOTS(kind);
 
 	for (size_t i = 0; class > 0 && i < sizeof differences / sizeof differences[0]; i++)

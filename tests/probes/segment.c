@@ -224,7 +224,7 @@ static void ask_sizes(void)
 	say("punching: %s",
 	    outcome(fallocate(fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, PAGE, PAGE)));
 	say("a hole: %d", is_zero(mapped + PAGE, PAGE));
-	say("data: %ld", (long)lseek(fd, PAGE, SEEK_DATA));
+	say("{segment: data where a hole was read} %ld", (long)lseek(fd, PAGE, SEEK_DATA));
 	say("collapsing: %s", outcome(fallocate(fd, FALLOC_FL_COLLAPSE_RANGE, 0, PAGE)));
 	say("posix_fallocate: %d", posix_fallocate(fd, 0, 5 * PAGE));
 	say("size %ld", (long)size_of(fd));
@@ -275,14 +275,15 @@ static void ask_mappings(void)
 	must(pwrite(fd, "written", 8, 0) == 8);
 	say("mapped: %s", again);
 	say("the last page's rest: %d", in_child(touch, mapped + PAGE + 100));
-	say("past the end: %d", in_child(touch, mapped + 2 * PAGE) == PROBE_SIGNAL + SIGBUS);
+	say("{segment: past the end} %d",
+	    in_child(touch, mapped + 2 * PAGE) == PROBE_SIGNAL + SIGBUS);
 	must(ftruncate(fd, 3 * PAGE) == 0);
 	say("grown: %d", in_child(touch, mapped + 2 * PAGE));
 	close(fd);
 	say("closed: %d %s", in_child(map_and_write, NULL), mapped);
 	must(shm_unlink(NAME) == 0);
 	strcpy(again, "unlinked");
-	say("unlinked: %s", mapped);
+	say("{segment: two mappings in one process} %s", mapped);
 	say("its name: %s", try_open(NAME, O_RDWR, 0));
 	munmap(mapped, 3 * PAGE);
 	munmap(again, PAGE);
