@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """shmemu doctor: what it says of this host and of hosts that lack things is so."""
 
+import glob
 import json
 import os
 import shutil
@@ -9,6 +10,28 @@ from cli_limit import daemon, limited
 from cli_world import PREFIX, SHMEMU, Skip, case, check_refusal, equal, folder, run
 
 PROGRAM = "a program under the library"
+
+CALLS = ("shared mmap of files", "private mmap of files", "shared anonymous mmap", "msync", "mremap",
+         "madvise", "mprotect", "munmap", "ftruncate", "fallocate", "memfd_create", "OFD locks",
+         "inotify")
+
+# The words of `without`, and the calls that are then missed.
+DEPRIVED = {
+    "mmap-shared": {"shared mmap of files"},
+    "mmap-file": {"shared mmap of files", "private mmap of files"},
+    "mmap-shared-anonymous": {"shared anonymous mmap"},
+    "msync=EPERM": {"msync"},
+    "mremap": {"mremap"},
+    "madvise": {"madvise"},
+    "mprotect": {"mprotect"},
+    "munmap": {"munmap"},
+    "ftruncate": {"ftruncate"},
+    "fallocate=EPERM": {"fallocate"},
+    "memfd_create": {"memfd_create"},
+    "ftruncate fallocate memfd_create msync": {"ftruncate", "fallocate", "memfd_create", "msync"},
+    "nanvix": {"shared mmap of files", "private mmap of files", "shared anonymous mmap", "msync",
+               "mremap", "madvise", "memfd_create"},
+}
 
 
 def examine(*words, before=(), **options):
@@ -58,6 +81,48 @@ def what_is_taken_away_is_missed():
         equal(facts["/dev/shm"], (True, "64.0 MiB, of which 64.0 MiB are free"))
         facts = examine(f"--dir={top}/none", before=(SHMEMU, "without", "dev-shm=ro", "--"))[1]
         equal((facts["/dev/shm"][0], facts["shm_open"][0]), (True, False))
+
+
+@case()
+def each_call_that_is_taken_away_is_told():
+    with folder() as top:
+        for words, missed in DEPRIVED.items():
+            status, facts = examine(f"--dir={top}/none", before=(
+                SHMEMU, "without", *words.split(), "--"))
+            told = {call for call in CALLS if not facts[call][0]}
+            equal((words, told), (words, missed))
+            for call in missed:
+                assert "; " in facts[call][1], facts[call]
+            equal((words, facts["atomics and futexes"][0]),
+                  (words, "shared mmap of files" not in missed))
+            # The library does without.
+            equal((words, status, facts[PROGRAM]),
+                  (words, 0, (True, "it shares memory and semaphores")))
+
+
+@case()
+def how_mappings_are_made_is_told():
+    with folder() as top:
+        for setting, ok, atomics in (("auto", True, True), ("native", True, True),
+                                     ("emulate", True, False), ("never", False, True)):
+            status, facts = examine(f"--dir={top}/none", before=("env", f"SHMEMU_MMAP={setting}"))
+            equal((setting, status, facts["SHMEMU_MMAP"][0], facts["atomics and futexes"][0]),
+                  (setting, 0, ok, atomics))
+            assert setting in facts["SHMEMU_MMAP"][1], facts["SHMEMU_MMAP"]
+            equal([facts[call][0] for call in CALLS], [True] * len(CALLS))
+        status, facts = examine(f"--dir={top}/none", before=(
+            "env", "SHMEMU_MMAP=native", SHMEMU, "without", "mmap-shared", "--"))
+        equal((status, facts[PROGRAM][0]), (1, False))
+        assert "SHMEMU_MMAP=native" in facts["shared mmap of files"][1], facts
+
+
+@case()
+def the_library_does_not_answer_for_the_host():
+    with folder() as top:
+        [library] = glob.glob(f"{PREFIX}/lib*/**/libshmemu.so", recursive=True)
+        facts = examine(f"--dir={top}/none", before=(
+            SHMEMU, "without", "ftruncate", "--", "env", f"LD_PRELOAD={library}"))[1]
+        equal((facts["ftruncate"][0], facts["fallocate"][0]), (False, True))
 
 
 @case()

@@ -18,6 +18,7 @@ import cli_doctor  # noqa: F401, the imports are what adds the cases
 import cli_limit  # noqa: F401
 import cli_mounted  # noqa: F401
 import cli_run  # noqa: F401
+import cli_withheld  # noqa: F401
 import cli_without  # noqa: F401
 from cli_world import NOBODY, SHMEMU, Skip, cases, host, is_root
 
@@ -74,7 +75,7 @@ def perform_as_nobody(number):
 def main():
     if not os.access(SHMEMU, os.X_OK):
         sys.exit(f"SHMEMU_PREFIX must be a folder with bin/shmemu in it: there is no {SHMEMU}")
-    for name in ("LD_PRELOAD", "SHMEMU_DIR", "SHMEMU_LOG"):
+    for name in ("LD_PRELOAD", "SHMEMU_DIR", "SHMEMU_LOG", "SHMEMU_MMAP"):
         os.environ.pop(name, None)
     os.umask(0o022)
     ordinary = sum(not root_only for _, root_only in cases)

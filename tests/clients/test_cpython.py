@@ -58,7 +58,10 @@ def read_cases(path):
     if not os.path.exists(path):
         return cases
     for case in tree.parse(path).iter("testcase"):
-        # A failed subtest comes besides its case, with its parameters behind the name.
+        # A failed subtest comes besides its case, with its parameters behind the name; or instead of
+        # it and without a name, and then the case is missing.
+        if not case.get("name"):
+            continue
         name = re.split(r"[ (\[]", case.get("name"))[0]
         tags = {child.tag for child in case}
         how = ("failed" if tags & {"failure", "error"} else

@@ -42,6 +42,14 @@ class Socket(Lambda):
     name = "socket"
 
 
+class Emulated(Lambda):
+    """Nothing is mapped but by the library."""
+    name = "emulated"
+
+    def environment(self):
+        return {**super().environment(), "SHMEMU_MMAP": "emulate"}
+
+
 def command(a_world, kind):
     """Returns the words before the program, the file, and those behind it."""
     with_library = [*a_world.enter(), "env", "LD_PRELOAD=" + library()]
@@ -178,6 +186,10 @@ def cases():
         yield f"socket: alone, {one}", exercised, Socket, [one], "turns"
     for mode in ("turns", "ranges"):
         yield f"socket: several, in {mode}", exercised, Socket, ["name", "path", "name"], mode
+    for one in alone:
+        yield f"emulated: alone, {one}", exercised, Emulated, [one], "turns"
+    for mode in ("turns", "ranges"):
+        yield f"emulated: several, in {mode}", exercised, Emulated, ["name", "path", "name"], mode
     yield "socket: several, killed", killed, Socket, ["name", "path", "name"], "ranges"
 
 

@@ -23,7 +23,7 @@ import time
 
 sys.dont_write_bytecode = True
 from client_tap import Skip, Tap
-from client_world import (PYTHON, Lambda, Mount, is_root, library, private, settled, until, world)
+from client_world import (PYTHON, SHMEMU, Lambda, Mount, is_root, library, private, settled, until, world)
 
 KILLS = int(os.environ.get("SHMEMU_TEST_KILLS",
                            1000 if os.environ.get("SHMEMU_TEST_LONG") else 60))
@@ -43,6 +43,13 @@ class Direct(Mount):
 
 class Library(Lambda):
     name = "library"
+
+
+class Bare(Lambda):
+    """The daemon maps nothing shared: the journal is written through."""
+
+    name = "bare"
+    before_daemon = (SHMEMU, "without", "nanvix", "--")
 
 
 class Load:
@@ -206,7 +213,7 @@ CASES = {"killed": killed, "killed twice": killed_twice, "upgraded": upgraded,
 def main():
     private()
     tap = Tap()
-    kinds = [Library] + ([Passthrough, Direct] if is_root() and os.path.exists("/dev/fuse") else [])
+    kinds = [Library, Bare] + ([Passthrough, Direct] if is_root() and os.path.exists("/dev/fuse") else [])
     for kind in kinds:
         for what, case in CASES.items():
             if not sys.argv[1:] or f"{what}: {kind.name}" in sys.argv[1:]:
