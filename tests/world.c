@@ -461,9 +461,12 @@ static _Noreturn void kill_workers(const struct world *world, unsigned seed)
 			poll(NULL, 0, 1);
 	}
 	while (sock >= 0 && client_ask(sock, &request, &answer) == 0) {
+		/* The first at once, for a probe may be short; but one that is killed as soon as it
+		 * answers would never get on with the work. */
+		if (*world->kills)
+			poll(NULL, 0, 5 + rand() % 40);
 		kill((pid_t)answer.reply.status.pid, SIGKILL);
 		++*world->kills;
-		poll(NULL, 0, 5 + rand() % 40);
 	}
 	_exit(EXIT_FAILURE);
 }
