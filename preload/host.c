@@ -207,6 +207,18 @@ static int ask_mprotect(void *address, size_t length, int protection)
 	return (int)result;
 }
 
+/* Once: it may be asked for thousands of times. */
+static void tell_unprotected(void)
+{
+	static atomic_bool is_told;
+	struct text line = TEXT_NULL;
+
+	if (atomic_exchange(&is_told, true))
+		return;
+	text_string(&line, "mprotect: this host has none, so protection of memory is not enforced");
+	boot_log_error(line, ENOSYS);
+}
+
 /* Where it has worked once the host has it: to go on as if nothing were to be done would then be
  * wrong, for memory may be as an earlier call has made it. */
 int host_mprotect(void *address, size_t length, int protection)
@@ -217,6 +229,8 @@ int host_mprotect(void *address, size_t length, int protection)
 		result = ask_mprotect(address, length, protection);
 	if (result == 0)
 		host_note_protects();
+	if (result == -HOST_LACKS && !host_protects)
+		tell_unprotected();
 	return result == -HOST_LACKS && host_protects ? -ENOMEM : result;
 }
 
