@@ -5,12 +5,9 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "tests/probes/mapping.h"
+#include "tests/probes/subject.h"
 
 #define COUNT(array) (sizeof(array) / sizeof(array)[0])
-#define LENGTH(pages) ((size_t)(pages) * PAGE)
-
-enum { PAGES = 4 };
 
 struct advice {
 	const char *name;
@@ -29,36 +26,6 @@ static const struct advice hints[] = {
 	{"an advice that is none: 26", 26},
 };
 
-struct subject {
-	enum mapping_kind kind; /* MAPPING_KINDS: anonymous */
-	int sharing;
-};
-
-static int subject_fd;
-
-static char *make(struct subject subject)
-{
-	char *memory;
-
-	if (subject.kind != MAPPING_KINDS) {
-		subject_fd = mapping_open(subject.kind, O_RDWR, (long)LENGTH(PAGES));
-		return map_apart(subject_fd, LENGTH(PAGES), READ_WRITE, subject.sharing);
-	}
-	subject_fd = -1;
-	memory = map_apart(-1, LENGTH(PAGES), READ_WRITE, subject.sharing | MAP_ANONYMOUS);
-	for (int i = 0; i < PAGES; i++)
-		memory[i * PAGE] = (char)('a' + i);
-	return memory;
-}
-
-static void tell_file(void)
-{
-	if (subject_fd >= 0)
-		tell("the file: %s %s %s %s, size %ld", contents(subject_fd, 0),
-		     contents(subject_fd, PAGE), contents(subject_fd, 2L * PAGE),
-		     contents(subject_fd, 3L * PAGE), size_of(subject_fd));
-}
-
 static bool is_of(const char *memory, char byte)
 {
 	for (size_t i = 0; i < PAGE; i++)
@@ -69,7 +36,7 @@ static bool is_of(const char *memory, char byte)
 
 static void ask_hints(struct subject subject)
 {
-	char *memory = make(subject);
+	char *memory = subject_make(subject);
 
 	memory[PAGE] = 'x';
 	for (size_t i = 0; i < COUNT(hints); i++)
@@ -77,13 +44,13 @@ static void ask_hints(struct subject subject)
 		     outcome(madvise(memory, LENGTH(PAGES), hints[i].value)));
 	tell("pages: %s", pages(memory, PAGES));
 	must(msync(memory, LENGTH(PAGES), MS_SYNC) == 0);
-	tell_file();
+	subject_tell_file();
 }
 
 /* Merging takes a kernel that is built for it. */
 static void ask_merging(struct subject subject)
 {
-	char *memory = make(subject);
+	char *memory = subject_make(subject);
 
 	tell("MERGEABLE: %s", outcome(madvise(memory, LENGTH(PAGES), MADV_MERGEABLE)));
 	tell("UNMERGEABLE: %s", outcome(madvise(memory, LENGTH(PAGES), MADV_UNMERGEABLE)));
@@ -97,7 +64,7 @@ static void ask_errors(struct subject subject)
 		{"REMOVE", MADV_REMOVE}, {"FREE", MADV_FREE}, {"none", 99},
 	};
 	for (size_t i = 0; i < COUNT(advices); i++) {
-		char *memory = make(subject);
+		char *memory = subject_make(subject);
 		int advice = advices[i].value;
 
 		tell("%s", advices[i].name);
@@ -118,14 +85,14 @@ static void ask_errors(struct subject subject)
 
 static void ask_dontneed(struct subject subject)
 {
-	char *memory = make(subject);
+	char *memory = subject_make(subject);
 
 	memory[0] = 'x';
 	memory[PAGE] = 'y';
 	memory[LENGTH(2)] = 'z';
 	tell("DONTNEED: %s", outcome(madvise(memory + PAGE, LENGTH(2), MADV_DONTNEED)));
 	tell("pages: %s", pages(memory, PAGES));
-	tell_file();
+	subject_tell_file();
 	memory[PAGE] = 'w';
 	tell("then: %s", pages(memory, PAGES));
 	if (subject_fd >= 0) {
@@ -136,12 +103,12 @@ static void ask_dontneed(struct subject subject)
 	tell("by bytes: %s", outcome(madvise(memory, 1, MADV_DONTNEED)));
 	tell("pages: %s, its end: %s", pages(memory, PAGES), look(memory + PAGE - 1));
 	must(munmap(memory, LENGTH(PAGES)) == 0);
-	tell_file();
+	subject_tell_file();
 }
 
 static void ask_dontneed_guarded(struct subject subject)
 {
-	char *memory = make(subject);
+	char *memory = subject_make(subject);
 
 	memory[0] = 'x';
 	must(mprotect(memory, LENGTH(2), PROT_READ) == 0);
@@ -159,7 +126,7 @@ static void ask_dontneed_guarded(struct subject subject)
 /* What is freed is zero or still there, until it is stored to. */
 static void ask_free(struct subject subject)
 {
-	char *memory = make(subject);
+	char *memory = subject_make(subject);
 	int result;
 
 	memory[PAGE] = 'x';
@@ -169,12 +136,12 @@ static void ask_free(struct subject subject)
 	memory[PAGE] = 'y';
 	tell("then: %c, untouched: %s", memory[PAGE], pages(memory + LENGTH(2), 2));
 	must(munmap(memory, LENGTH(PAGES)) == 0);
-	tell_file();
+	subject_tell_file();
 }
 
 static void ask_remove(struct subject subject)
 {
-	char *memory = make(subject);
+	char *memory = subject_make(subject);
 
 	memory[0] = 'x';
 	memory[LENGTH(3)] = 'y';
@@ -183,12 +150,12 @@ static void ask_remove(struct subject subject)
 	tell("whole: %d", is_of(memory + PAGE, 0));
 	memory[PAGE] = 'z';
 	must(msync(memory, LENGTH(PAGES), MS_SYNC) == 0);
-	tell_file();
+	subject_tell_file();
 	must(mprotect(memory, LENGTH(PAGES), PROT_READ) == 0);
 	tell("read-only now: %s", outcome(madvise(memory, PAGE, MADV_REMOVE)));
 	tell("pages: %s", pages(memory, PAGES));
 	must(munmap(memory, LENGTH(PAGES)) == 0);
-	tell_file();
+	subject_tell_file();
 }
 
 /* The second one sees what the first has removed. */
@@ -221,7 +188,7 @@ static void ask_removed_twice(enum mapping_kind kind)
 static void ask_forks(struct subject subject)
 {
 	bool is_plain = subject.kind == MAPPING_KINDS && subject.sharing == MAP_PRIVATE;
-	char *memory = make(subject);
+	char *memory = subject_make(subject);
 	const char *seen;
 
 	memory[0] = 'x';

@@ -6,42 +6,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "tests/probes/mapping.h"
-
-#define LENGTH(pages) ((size_t)(pages) * PAGE)
-
-enum { PAGES = 4 };
-
-/* Of a kind, shared or private; of no kind: anonymous. */
-struct subject {
-	enum mapping_kind kind;
-	int sharing;
-};
-
-static int subject_fd;
-
-static char *make(struct subject subject)
-{
-	char *memory;
-
-	if (subject.kind != MAPPING_KINDS) {
-		subject_fd = mapping_open(subject.kind, O_RDWR, (long)LENGTH(PAGES));
-		return map_apart(subject_fd, LENGTH(PAGES), READ_WRITE, subject.sharing);
-	}
-	subject_fd = -1;
-	memory = map_apart(-1, LENGTH(PAGES), READ_WRITE, subject.sharing | MAP_ANONYMOUS);
-	for (int i = 0; i < PAGES; i++)
-		memory[i * PAGE] = (char)('a' + i);
-	return memory;
-}
-
-static void tell_file(void)
-{
-	if (subject_fd >= 0)
-		tell("the file: %s %s %s %s, size %ld", contents(subject_fd, 0),
-		     contents(subject_fd, PAGE), contents(subject_fd, 2L * PAGE),
-		     contents(subject_fd, 3L * PAGE), size_of(subject_fd));
-}
+#include "tests/probes/subject.h"
 
 /* Says where it is then: at the same place, there as asked, or elsewhere. */
 static char *remap(const char *what, char *memory, size_t from, size_t to, int flags, char *there)
@@ -58,25 +23,25 @@ static char *remap(const char *what, char *memory, size_t from, size_t to, int f
 
 static void ask_smaller(struct subject subject)
 {
-	char *memory = make(subject);
+	char *memory = subject_make(subject);
 	char *now;
 
 	memory[0] = 'x';
 	memory[3 * PAGE] = 'y';
 	now = remap("smaller", memory, LENGTH(4), LENGTH(2), 0, NULL);
 	tell("pages: %s", pages(now, 4));
-	tell_file();
+	subject_tell_file();
 	now = remap("as large", now, LENGTH(2), LENGTH(2), 0, NULL);
 	now = remap("by bytes", now, LENGTH(2), PAGE + 1, 0, NULL);
 	tell("pages: %s", pages(now, 3));
 	now[PAGE] = 'z';
 	must(munmap(now, LENGTH(2)) == 0);
-	tell_file();
+	subject_tell_file();
 }
 
 static void ask_larger(struct subject subject)
 {
-	char *memory = make(subject);
+	char *memory = subject_make(subject);
 	char *now;
 
 	must(munmap(memory + 2 * PAGE, 2 * PAGE) == 0);
@@ -84,8 +49,8 @@ static void ask_larger(struct subject subject)
 	tell("pages: %s", pages(now, 5));
 	now[3 * PAGE] = 'y';
 	must(munmap(now, LENGTH(4)) == 0);
-	tell_file();
-	memory = make(subject);
+	subject_tell_file();
+	memory = subject_make(subject);
 	now = remap("larger, no room", memory, LENGTH(2), LENGTH(4), 0, NULL);
 	tell("pages: %s", pages(now, 4));
 	now = remap("a part, moved", memory, LENGTH(2), LENGTH(6), MREMAP_MAYMOVE, NULL);
@@ -93,13 +58,13 @@ static void ask_larger(struct subject subject)
 	now[PAGE] = 'z';
 	must(munmap(now, LENGTH(6)) == 0);
 	must(munmap(memory + LENGTH(2), LENGTH(2)) == 0);
-	tell_file();
+	subject_tell_file();
 }
 
 /* Beyond the file's end, and that grown then. */
 static void ask_beyond(struct subject subject)
 {
-	char *memory = make(subject);
+	char *memory = subject_make(subject);
 	char *now = remap("to double", memory, LENGTH(4), LENGTH(8), MREMAP_MAYMOVE, NULL);
 
 	tell("pages: %s", pages(now, 8));
@@ -114,7 +79,7 @@ static void ask_beyond(struct subject subject)
 
 static void ask_fixed(struct subject subject)
 {
-	char *memory = make(subject);
+	char *memory = subject_make(subject);
 	char *there = apart();
 	int fixed = MREMAP_MAYMOVE | MREMAP_FIXED;
 	char *now;
@@ -137,12 +102,12 @@ static void ask_fixed(struct subject subject)
 	tell("pages: %s, left: %s", pages(now, 3), pages(memory, 6));
 	now[0] = 'y';
 	must(munmap(now, LENGTH(2)) == 0);
-	tell_file();
+	subject_tell_file();
 }
 
 static void ask_part_moved(struct subject subject)
 {
-	char *memory = make(subject);
+	char *memory = subject_make(subject);
 	char *there = apart();
 	char *now = remap("two in the middle", memory + PAGE, LENGTH(2), LENGTH(2),
 	                  MREMAP_MAYMOVE | MREMAP_FIXED, there);
@@ -152,12 +117,12 @@ static void ask_part_moved(struct subject subject)
 	memory[3 * PAGE] = 'y';
 	memory[0] = 'z';
 	must(munmap(now, LENGTH(2)) == 0 && munmap(memory, LENGTH(4)) == 0);
-	tell_file();
+	subject_tell_file();
 }
 
 static void ask_kept(struct subject subject)
 {
-	char *memory = make(subject);
+	char *memory = subject_make(subject);
 	int keep = MREMAP_DONTUNMAP | MREMAP_MAYMOVE;
 	char *now;
 
@@ -170,8 +135,8 @@ static void ask_kept(struct subject subject)
 	tell("rights: %s %s", rights(now), rights(memory));
 	now[PAGE] = 'y';
 	must(munmap(now, LENGTH(4)) == 0 && munmap(memory, LENGTH(4)) == 0);
-	tell_file();
-	memory = make(subject);
+	subject_tell_file();
+	memory = subject_make(subject);
 	now = remap("DONTUNMAP, there", memory, LENGTH(4), LENGTH(4), keep | MREMAP_FIXED, apart());
 	tell("pages: %s, left: %s", pages(now, 4), pages(memory, 4));
 }
@@ -179,7 +144,7 @@ static void ask_kept(struct subject subject)
 /* From a size of 0: what is shared is then mapped twice. */
 static void ask_doubled(struct subject subject)
 {
-	char *memory = make(subject);
+	char *memory = subject_make(subject);
 	char *now;
 
 	memory[0] = 'x';
@@ -200,12 +165,12 @@ static void ask_doubled(struct subject subject)
 	now = remap("size 0, from its second page", memory + PAGE, 0, LENGTH(2),
 	            MREMAP_MAYMOVE | MREMAP_FIXED, apart());
 	tell("pages: %s", pages(now, 2));
-	tell_file();
+	subject_tell_file();
 }
 
 static void ask_errors(struct subject subject)
 {
-	char *memory = make(subject);
+	char *memory = subject_make(subject);
 	int move = MREMAP_MAYMOVE;
 
 	remap("unaligned", memory + 1, LENGTH(1), LENGTH(2), move, NULL);
@@ -230,7 +195,7 @@ static void ask_errors(struct subject subject)
 
 static void ask_protected(struct subject subject)
 {
-	char *memory = make(subject);
+	char *memory = subject_make(subject);
 	char *now;
 
 	must(mprotect(memory, LENGTH(4), PROT_READ) == 0);
