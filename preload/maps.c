@@ -88,7 +88,8 @@ int maps_trade(int fd)
 	return file;
 }
 
-int maps_anonymous_file(size_t size)
+/* Of that size, owned by the caller; or -ENOMEM. */
+static int make_anonymous_file(size_t size)
 {
 	OWN_FD file = host_memfd_create("shmemu", 1 /* MFD_CLOEXEC */);
 	int result;
@@ -138,7 +139,7 @@ long maps_make_view(struct view *view, int flags)
 		view->twin = host_take(view->length);
 	if (view->kind != VIEW_SHARED || view->twin)
 		address = take_memory(view, flags);
-	if (sys_is_error((void *)address) || address == -HOST_LACKS) {
+	if (sys_is_error((void *)address)) {
 		drop_view(view);
 		return address == -HOST_LACKS ? -ENOMEM : address;
 	}
@@ -288,7 +289,7 @@ static long share_anonymous(const struct wish *wish)
 		return -EINVAL;
 	if (page_up(wish->length) == 0 || (wish->flags & MAP_HUGETLB))
 		return -ENOMEM;
-	file = maps_anonymous_file(page_up(wish->length));
+	file = make_anonymous_file(page_up(wish->length));
 	if (file < 0)
 		return file;
 	file_wish.fd = file;

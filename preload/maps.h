@@ -8,9 +8,6 @@
 /* The file behind an open one at a mount of ours, owned by the caller; or -errno. */
 int maps_trade(int fd);
 
-/* An anonymous file of that size, owned by the caller, or -errno. */
-int maps_anonymous_file(size_t size);
-
 /* Makes a view: of memory at an address (or 0: any) with MAP_FIXED and its kin among the flags. The
  * lock is held, there is room for one, and old views in its place are gone if it succeeds. Takes
  * view->backing, counted once, also when it fails. Returns the address or -errno. */
