@@ -97,6 +97,22 @@ static void sweep(void)
 				try_close(&block->places[i]);
 }
 
+/* With one user, and without its descriptor. */
+static struct backing *make(const struct stat *status, bool can_write)
+{
+	struct backing *backing;
+
+	sweep();
+	backing = find_free();
+	if (backing)
+		*backing = (struct backing){
+			.fd = -1, .lock_fd = -1, .can_write = can_write, .users = 1,
+			.device = status->st_dev, .inode = status->st_ino,
+			.size = status->st_size,
+		};
+	return backing;
+}
+
 int backing_open(int fd, const struct stat *status, struct backing **ret_backing)
 {
 	int flags = sys_fcntl(fd, F_GETFL, 0);
@@ -110,14 +126,9 @@ int backing_open(int fd, const struct stat *status, struct backing **ret_backing
 		*ret_backing = backing_share(backing);
 		return 0;
 	}
-	sweep();
-	backing = find_free();
+	backing = make(status, can_write);
 	if (!backing)
 		return -ENOMEM;
-	*backing = (struct backing){
-		.fd = -1, .lock_fd = -1, .can_write = can_write, .users = 1,
-		.device = status->st_dev, .inode = status->st_ino, .size = status->st_size,
-	};
 	result = hold(fd, flags, &backing->fd);
 	if (result < 0) {
 		fd_close_at(&backing->fd);
@@ -125,6 +136,35 @@ int backing_open(int fd, const struct stat *status, struct backing **ret_backing
 	}
 	*ret_backing = backing;
 	return 0;
+}
+
+/* It is looked at before it is opened, and O_PATH takes no locks away when it is closed. */
+int backing_open_path(const char *path, int access, const struct stat *wanted,
+                      struct backing **ret_backing)
+{
+	struct backing *backing = find_file(wanted, access == O_RDWR);
+	OWN_FD place = -1;
+	struct stat status;
+	int result;
+
+	if (backing) {
+		*ret_backing = backing_share(backing);
+		return 0;
+	}
+	place = sys_openat(AT_FDCWD, path, O_PATH | O_CLOEXEC, 0);
+	if (place < 0 || sys_fstat(place, &status) < 0 || status.st_dev != wanted->st_dev ||
+	    status.st_ino != wanted->st_ino)
+		return -ENOENT;
+	backing = make(&status, access == O_RDWR);
+	if (!backing)
+		return -ENOMEM;
+	backing->fd = reopen(place, access);
+	result = backing->fd < 0 ? backing->fd : guard_keep(&backing->fd);
+	if (result < 0)
+		fd_close_at(&backing->fd);
+	else
+		*ret_backing = backing;
+	return result;
 }
 
 struct backing *backing_share(struct backing *backing)

@@ -33,6 +33,11 @@ struct backing {
  * Returns 0 or -errno: -ENFILE when there is no descriptor left. */
 int backing_open(int fd, const struct stat *status, struct backing **ret_backing);
 
+/* The one for the file of st_dev and st_ino, which may lie at the path, open for `access` (O_RDONLY
+ * or O_RDWR). As backing_open. */
+int backing_open_path(const char *path, int access, const struct stat *wanted,
+                      struct backing **ret_backing);
+
 /* Counts one user less. The last one closes the file, or keeps it as long as a record lock is
  * on it: closing would take away this process's. */
 void backing_leave(struct backing *backing);

@@ -8,6 +8,7 @@
 #include <sys/sysmacros.h>
 
 #include "base/own.h"
+#include "preload/backing.h"
 #include "preload/host.h"
 #include "preload/maps.h"
 #include "preload/resize.h"
@@ -174,24 +175,40 @@ static int access_of(const struct mapping *mapping)
 	return mapping->is_shared && (mapping->protection & PROT_WRITE) ? O_RDWR : O_RDONLY;
 }
 
-/* By a descriptor that the program still has, or by its path. */
-int lacking_open(const struct mapping *mapping, int flags)
+/* A file that is mapped. */
+struct loan {
+	int fd;                  /* the program's, or the backing's; or -errno */
+	struct backing *backing; /* NULL: none */
+};
+
+static void give_back(struct loan *loan)
 {
-	int file;
+	if (loan->backing)
+		backing_leave(loan->backing);
+}
+
+/* For one call: what it may open or hold goes back at the end of its scope. */
+#define LOAN __attribute__((cleanup(give_back))) struct loan
+
+/* A descriptor that the program still has, as it is: a copy of it, closed again, would take the
+ * program's record locks away. Else by its path, and kept as long as somebody has locked it. */
+static void borrow(const struct mapping *mapping, int access, struct loan *ret_loan)
+{
+	struct stat status = {.st_dev = mapping->device, .st_ino = mapping->inode};
+	int result;
 
 	for (int fd = 0; fd < FDS_MAX; fd++) {
 		int has = is_file_of(fd, mapping) ? sys_fcntl(fd, F_GETFL, 0) : -1;
 
-		if (has >= 0 && ((has & O_ACCMODE) == O_RDWR || (has & O_ACCMODE) == flags) &&
-		    !(has & O_PATH))
-			return sys_fcntl(fd, F_DUPFD_CLOEXEC, 0);
+		if (has >= 0 &&
+		    ((has & O_ACCMODE) == O_RDWR || (has & O_ACCMODE) == access) &&
+		    !(has & O_PATH)) {
+			ret_loan->fd = fd;
+			return;
+		}
 	}
-	file = sys_openat(AT_FDCWD, mapping->path, flags | O_CLOEXEC | O_NONBLOCK, 0);
-	if (file >= 0 && !is_file_of(file, mapping)) {
-		sys_close(file);
-		file = -ENOENT;
-	}
-	return file;
+	result = backing_open_path(mapping->path, access, &status, &ret_loan->backing);
+	ret_loan->fd = result < 0 ? result : ret_loan->backing->fd;
 }
 
 /* Its pages are given back; the addresses are kept for what is mapped next. */
@@ -241,15 +258,15 @@ int lacking_msync(const struct range *range, int flags)
 		return -EBUSY;
 	while ((flags & MS_SYNC) && at < range_end(range) && lacking_find(at, false, &mapping) &&
 	       mapping.start < range_end(range)) {
-		OWN_FD file = -1;
+		LOAN file = {.fd = -1};
 
 		at = mapping.end;
 		if (!mapping.is_shared || !mapping.is_file)
 			continue;
-		file = lacking_open(&mapping, access_of(&mapping));
-		if (file < 0)
+		borrow(&mapping, access_of(&mapping), &file);
+		if (file.fd < 0)
 			sys_call(SYS_sync, 0, 0, 0, 0, 0, 0);
-		else if (sys_call(SYS_fdatasync, file, 0, 0, 0, 0, 0) == -EIO)
+		else if (sys_call(SYS_fdatasync, file.fd, 0, 0, 0, 0, 0) == -EIO)
 			return -EIO;
 	}
 	return 0;
@@ -259,19 +276,19 @@ static int clear_mapping(const struct mapping *mapping, const struct range *rang
 {
 	uintptr_t start = mapping->start > range->start ? mapping->start : range->start;
 	uintptr_t end = mapping->end < range_end(range) ? mapping->end : range_end(range);
-	OWN_FD file = -1;
+	LOAN file = {.fd = -1};
 	int flags = MAP_FIXED | MAP_PRIVATE;
 	long result;
 
 	if (mapping->is_shared)
 		return 0;
 	if (mapping->is_file)
-		file = lacking_open(mapping, access_of(mapping));
-	if (mapping->is_file && file < 0)
+		borrow(mapping, access_of(mapping), &file);
+	if (mapping->is_file && file.fd < 0)
 		return -ENOMEM;
 	if (!mapping->is_file)
 		flags |= MAP_ANONYMOUS;
-	result = host_mmap((void *)start, end - start, mapping->protection, flags, file,
+	result = host_mmap((void *)start, end - start, mapping->protection, flags, file.fd,
 	                   mapping->is_file ?
 	                   mapping->offset + (off_t)(start - mapping->start) : 0);
 	return sys_is_error((void *)result) ? -ENOMEM : 0;
@@ -297,16 +314,17 @@ static int drop(const struct range *range)
 static int punch(const struct range *range)
 {
 	struct mapping mapping;
-	OWN_FD file = -1;
+	LOAN file = {.fd = -1};
 
 	if (!lacking_find(range->start, false, &mapping) || mapping.start > range->start)
 		return -ENOMEM;
 	if (!mapping.is_file)
 		return -EINVAL;
-	file = mapping.is_shared ? lacking_open(&mapping, O_RDWR) : -1;
-	if (file < 0)
+	if (mapping.is_shared)
+		borrow(&mapping, O_RDWR, &file);
+	if (file.fd < 0)
 		return -EACCES;
-	return resize_allocate(file, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE,
+	return resize_allocate(file.fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE,
 	                       mapping.offset + (off_t)(range->start - mapping.start),
 	                       (off_t)range->length) < 0 ? -EINVAL : 0;
 }
@@ -338,20 +356,20 @@ static long move(const struct mapping *mapping, const struct range *range, size_
 {
 	off_t offset = mapping->offset + (off_t)(range->start - mapping->start);
 	int how = mapping->is_shared ? MAP_SHARED : MAP_PRIVATE;
-	OWN_FD file = -1;
+	LOAN file = {.fd = -1};
 	long result;
 
 	if (mapping->is_file)
-		file = lacking_open(mapping, access_of(mapping));
-	if (mapping->is_file && file < 0)
+		borrow(mapping, access_of(mapping), &file);
+	if (mapping->is_file && file.fd < 0)
 		return -ENOMEM;
 	if (flags & MREMAP_FIXED)
 		how |= MAP_FIXED;
 	if (!mapping->is_file)
 		how |= MAP_ANONYMOUS;
 	result = host_mmap(flags & MREMAP_FIXED ? new_address : NULL, new_size,
-	                   mapping->protection | (mapping->is_shared ? 0 : PROT_WRITE), how, file,
-	                   mapping->is_file ? offset : 0);
+	                   mapping->protection | (mapping->is_shared ? 0 : PROT_WRITE), how,
+	                   file.fd, mapping->is_file ? offset : 0);
 	if (sys_is_error((void *)result))
 		return -ENOMEM;
 	if (!mapping->is_shared) {
@@ -372,14 +390,14 @@ static bool grow(const struct mapping *mapping, const struct range *range, size_
 {
 	struct range more = {range_end(range), new_size - range->length};
 	int flags = (mapping->is_shared ? MAP_SHARED : MAP_PRIVATE) | MAP_FIXED_NOREPLACE;
-	OWN_FD file = -1;
+	LOAN file = {.fd = -1};
 	long result;
 
 	if (more.start != mapping->end || (mapping->is_shared && !mapping->is_file))
 		return false;
 	if (mapping->is_file)
-		file = lacking_open(mapping, access_of(mapping));
-	if (mapping->is_file && file < 0)
+		borrow(mapping, access_of(mapping), &file);
+	if (mapping->is_file && file.fd < 0)
 		return false;
 	if (lacking_place((void *)more.start, more.length, flags))
 		flags |= MAP_FIXED;
@@ -387,7 +405,7 @@ static bool grow(const struct mapping *mapping, const struct range *range, size_
 		flags |= MAP_ANONYMOUS;
 	if (flags & MAP_FIXED)
 		flags &= ~MAP_FIXED_NOREPLACE;
-	result = host_mmap((void *)more.start, more.length, mapping->protection, flags, file,
+	result = host_mmap((void *)more.start, more.length, mapping->protection, flags, file.fd,
 	                   mapping->is_file ?
 	                   mapping->offset + (off_t)(more.start - mapping->start) : 0);
 	if (sys_is_error((void *)result))

@@ -36,9 +36,6 @@ uintptr_t lacking_place(const void *address, size_t length, int flags);
 /* Is a part of it locked into memory? */
 bool lacking_is_locked(const struct range *range);
 
-/* Opens the file that is mapped there, for `access` at least: owned by the caller, or -errno. */
-int lacking_open(const struct mapping *mapping, int access);
-
 /* Makes what is mapped there larger in its place, if all that is in the way is VIEW_GONE.
  * Returns whether it is. */
 bool lacking_grow(const struct range *range, size_t new_size);

@@ -24,6 +24,13 @@ static void conform_refused(enum world_kind kind, uid_t uid, const char *const *
 	                                      "memfd_create=EPERM", "madvise=EPERM", NULL});
 }
 
+/* Mapped by the host, and what was mapped can't be changed. */
+static void conform_fixed(enum world_kind kind, uid_t uid, const char *const *argv)
+{
+	conform_without(kind, uid, argv,
+	                (const char *const[]){"msync", "mremap", "madvise", NULL});
+}
+
 #define BY_SOCKET(judge, test, ...)                                                                \
 	PROBE_IN(socket_user, judge, WORLD_SOCKET, WORLD_NOBODY, test, __VA_ARGS__)                \
 	PROBE_IN(socket_root, judge, WORLD_SOCKET, 0, test, __VA_ARGS__)                           \
@@ -34,3 +41,5 @@ BY_SOCKET(conform_lacking, sizes_lacking, "lacking")
 BY_SOCKET(conform_refused, sizes_refused, "lacking")
 PROBE_IN(mount_root, conform_lacking, WORLD_MOUNT, 0, sizes_lacking, "lacking")
 PROBE_IN(embedded_user, conform_lacking, WORLD_EMBEDDED, WORLD_NOBODY, sizes_lacking, "lacking")
+PROBE_IN(socket_user, conform_fixed, WORLD_SOCKET, WORLD_NOBODY, sizes_fixed, "lacking")
+PROBE_IN(embedded_user, conform_fixed, WORLD_EMBEDDED, WORLD_NOBODY, sizes_fixed, "lacking")

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* What ftruncate, fallocate, posix_fallocate and memfd_create give, for segments, plain files and
- * memfds: the same where the host refuses these calls and the library supplies them. */
+ * memfds: the same where the host refuses these calls and the library supplies them. And that
+ * neither they nor the calls on memory take a program's locks away. */
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/falloc.h>
@@ -327,6 +328,35 @@ static void ask_locks(void)
 	close(fd);
 }
 
+/* Nor do calls on what is mapped take it away, when the program has the file open otherwise. */
+static void ask_locks_mapped(int access)
+{
+	struct flock lock = {.l_type = F_WRLCK, .l_whence = SEEK_SET, .l_start = 5, .l_len = 10};
+	int fd = fresh(), own = access < 0 ? dup(fd) : again(access);
+	char *memory, *private;
+
+	must(own >= 0 && ftruncate(fd, 4L * PAGE) == 0);
+	memory = mmap(NULL, 2L * PAGE, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+	private = mmap(NULL, PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE, fd, 0);
+	must(memory != MAP_FAILED && private != MAP_FAILED);
+	close(fd);
+	must(fcntl(own, F_SETLK, &lock) == 0);
+	private[0] = 'p';
+	say("%s: msync %s", where, outcome(msync(memory, 2L * PAGE, MS_SYNC)));
+	in_child(tell_lock, &own);
+	say("%s: madvise %s", where, outcome(madvise(private, PAGE, MADV_DONTNEED)));
+	in_child(tell_lock, &own);
+	say("%s: there is %d", where, private[0]);
+	say("%s: madvise %s", where, outcome(madvise(memory, PAGE, MADV_REMOVE)));
+	in_child(tell_lock, &own);
+	memory = mremap(memory, 2L * PAGE, 4L * PAGE, MREMAP_MAYMOVE);
+	must(memory != MAP_FAILED);
+	in_child(tell_lock, &own);
+	must(munmap(memory, 4L * PAGE) == 0 && munmap(private, PAGE) == 0);
+	in_child(tell_lock, &own);
+	close(own);
+}
+
 static struct {
 	int fd;
 	atomic_bool over;
@@ -374,6 +404,9 @@ static void ask_sizes(void)
 	ask_modes();
 	in_child(ask_file_limit, NULL);
 	ask_locks();
+	ask_locks_mapped(-1);
+	if (strcmp(where, "file") == 0)
+		ask_locks_mapped(O_WRONLY);
 	ask_others_bytes();
 }
 
