@@ -1,11 +1,25 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """TAP on standard output."""
 
+import concurrent.futures
 import traceback
 
 
 class Skip(Exception):
     """The host cannot run this case."""
+
+
+def attempt_all(chain):
+    """Returns for each case a function that returns or raises what the case did."""
+    outcomes = []
+    for _, function, *arguments in chain:
+        outcome = concurrent.futures.Future()
+        try:
+            outcome.set_result(function(*arguments))
+        except Exception as problem:
+            outcome.set_exception(problem)
+        outcomes.append(outcome.result)
+    return outcomes
 
 
 class Tap:
@@ -29,6 +43,15 @@ class Tap:
             self.failed += 1
             self.say(traceback.format_exc())
             print(f"not ok {self.number} - {what}", flush=True)
+
+    def run_beside(self, at_once, chains):
+        """Runs chains of cases side by side, so many at once, and the cases of each, which are a name,
+        a function and its arguments, one after another. They are told in order."""
+        with concurrent.futures.ThreadPoolExecutor(at_once) as pool:
+            for names, outcomes in [([what for what, *_ in chain], pool.submit(attempt_all, chain))
+                                    for chain in map(list, chains)]:
+                for what, outcome in zip(names, outcomes.result()):
+                    self.run(what, outcome)
 
     def end(self):
         """Returns the exit status."""

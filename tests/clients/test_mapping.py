@@ -35,6 +35,7 @@ ONE_BY_ONE = [host(word) for word in WORDS]
 ALL = host("nanvix")
 EMULATE = host(SHMEMU_MMAP="emulate")
 NO_MMAP = [host("mmap-shared"), host("mmap-file")]
+AT_ONCE = 4  # most of them wait, now and then
 
 expected = {}  # what was found natively
 
@@ -318,34 +319,34 @@ def shmutils(function):
     return function(Nanvix)
 
 
-def cases(tap):
-    """Yields the name of each, its function, and what that is given."""
-    yield "natively: test_mmap", native_mmap
-    for kind in (*ONE_BY_ONE, ALL, EMULATE):
-        yield f"{kind.name}: test_mmap", mmap_on, kind
-    for kind in (*ONE_BY_ONE, ALL):
-        yield f"{kind.name}, without the library: test_mmap", mmap_without, kind
-    for probe in probes():
-        yield f"{EMULATE.name}: {probe}", probe_emulated, probe
-    yield "nanvix: one line of Python, the library alone", one_line_alone
-    yield "nanvix, without the library: one line of Python", one_line_without
-    yield "nanvix: one line of Python", test_clients.one_line, Nanvix
-    yield "nanvix: posix_ipc's tests", posix_ipc
-    for what in ("doctest", "fork", "spawn", "spawn_mended"):
-        yield f"nanvix: shmutils, {what}", shmutils, getattr(test_clients, f"shmutils_{what}")
-    for kind in (Plain, *NO_MMAP):
-        yield f"{kind.name}: SQLite", wal, kind
-        for how in ("map", "writemap"):
-            yield f"{kind.name}: LMDB, {how}", lmdb, kind, how
-        yield f"{kind.name}: git", git, kind
-    for kind in NO_MMAP:
-        yield f"{kind.name}, without the library: SQLite", wal_without, kind
-        yield f"{kind.name}, without the library: LMDB", lmdb_without, kind, "map"
-        yield f"{kind.name}, without the library: LMDB, writemap", lmdb_without, kind, "writemap"
-        yield f"{kind.name}, without the library: git", git_without, kind
+def chains(tap):
+    """Yields the name of each case, its function, and what that is given, in chains: what the first of
+    one finds is what the others of it are compared with. The longest first."""
     for module in MODULES:
-        yield f"natively: {module}", native_multiprocessing, module
-        yield f"nanvix: {module}", multiprocessing_on, tap, module
+        yield [(f"natively: {module}", native_multiprocessing, module),
+               (f"nanvix: {module}", multiprocessing_on, tap, module)]
+    yield [(f"{kind.name}: git", git, kind) for kind in (Plain, *NO_MMAP)] + [
+        (f"{kind.name}, without the library: git", git_without, kind) for kind in NO_MMAP]
+    for kind in (*ONE_BY_ONE, ALL, EMULATE):
+        yield [(f"{kind.name}: test_mmap", mmap_on, kind)]
+    for kind in (*ONE_BY_ONE, ALL):
+        yield [(f"{kind.name}, without the library: test_mmap", mmap_without, kind)]
+    # Their names are the same in all of them.
+    yield [(f"{EMULATE.name}: {probe}", probe_emulated, probe) for probe in probes()]
+    yield [("nanvix: one line of Python, the library alone", one_line_alone),
+           ("nanvix, without the library: one line of Python", one_line_without),
+           ("nanvix: one line of Python", test_clients.one_line, Nanvix)]
+    yield [("nanvix: posix_ipc's tests", posix_ipc)]
+    yield [(f"nanvix: shmutils, {what}", shmutils, getattr(test_clients, f"shmutils_{what}"))
+           for what in ("doctest", "fork", "spawn", "spawn_mended")]
+    for kind in (Plain, *NO_MMAP):
+        yield [(f"{kind.name}: SQLite", wal, kind)]
+        for how in ("map", "writemap"):
+            yield [(f"{kind.name}: LMDB, {how}", lmdb, kind, how)]
+    for kind in NO_MMAP:
+        yield [(f"{kind.name}, without the library: SQLite", wal_without, kind)]
+        yield [(f"{kind.name}, without the library: LMDB", lmdb_without, kind, "map")]
+        yield [(f"{kind.name}, without the library: LMDB, writemap", lmdb_without, kind, "writemap")]
 
 
 def main():
@@ -360,9 +361,10 @@ def main():
     os.umask(0o022)
     asked = [word for word in sys.argv[1:] if word != "--long"]
     tap = Tap()
-    for what, function, *arguments in cases(tap):
-        if not asked or any(word in what for word in asked):
-            tap.run(what, function, *arguments)
+    tap.run("natively: test_mmap", native_mmap)
+    tap.run_beside(AT_ONCE, [[case for case in chain
+                              if not asked or any(word in case[0] for word in asked)]
+                             for chain in chains(tap)])
     return tap.end()
 
 

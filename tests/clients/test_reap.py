@@ -247,13 +247,14 @@ def main():
                               *sys.argv])
     private()
     tap = Tap()
+    cases = []
     for uid in [0, NOBODY] if is_root() else [os.geteuid()]:
         who = "root" if uid == 0 else "user"
-        for case in CASES:
-            tap.run(f"{who}: {case.__name__.replace('_', ' ')}", case, uid)
-        for what, name, words in REFUSED:
-            tap.run(f"{who}: refuses to upgrade to a program of another version of {what}",
-                    refuses(name, words), uid)
+        cases += [(f"{who}: {case.__name__.replace('_', ' ')}", case, uid) for case in CASES]
+        cases += [(f"{who}: refuses to upgrade to a program of another version of {what}",
+                   refuses(name, words), uid) for what, name, words in REFUSED]
+    # Mostly they wait; each has a daemon of its own.
+    tap.run_beside(len(cases), [[case] for case in cases])
     return tap.end()
 
 
