@@ -24,10 +24,10 @@ sys.dont_write_bytecode = True
 import cli_mounted
 from cli_mounted import has_passthrough, static_program
 from client_tap import Skip, Tap
+from mount_world import PATIENCE, private_root, until
 
 PREFIX = os.environ.get("SHMEMU_PREFIX", "")
 USER = 65534
-PATIENCE = 30
 MIB = 1 << 20
 AS_USER = ["setpriv", f"--reuid={USER}", f"--regid={USER}", "--clear-groups"]
 
@@ -50,13 +50,6 @@ def refuse(*command, words=()):
     assert re.fullmatch(r"[a-z.]+: [^\n]+\n", done.stderr), done.stderr
     for word in words:
         assert word in done.stderr, (word, done.stderr)
-
-
-def until(true, what):
-    deadline = time.monotonic() + PATIENCE
-    while not true():
-        assert time.monotonic() < deadline, what
-        time.sleep(0.01)
 
 
 class Place:
@@ -357,13 +350,8 @@ def lay_over(name):
 
 
 def main():
-    if os.geteuid() != 0 or not os.path.exists("/dev/fuse"):
-        print("1..0 # SKIP mounting takes root and /dev/fuse")
+    if not private_root():
         return 0
-    if "SHMFS_TEST_PRIVATE" not in os.environ:
-        os.environ["SHMFS_TEST_PRIVATE"] = "1"
-        os.execvp("unshare", ["unshare", "--mount", "--propagation=private",
-                              sys.executable, __file__])
     if not (lay_over("bin") and lay_over("sbin")):
         print("1..0 # SKIP this host has no overlayfs, by which mount(8) would find our helper")
         return 0
