@@ -277,6 +277,7 @@ class Served(World):
     def program_environment(self):
         return {}
 
+    options = ()  # of the daemon's, more
     before_daemon = ()
     copied = False  # the daemon's program is its own, to be replaced
 
@@ -322,7 +323,7 @@ class Lambda(Served):
         super().__init__(NOBODY if is_root() else None)
 
     def start(self):
-        self.serve("--no-mount")
+        self.serve("--no-mount", *self.options)
 
     def enter(self):
         return [SHMEMU, "without", "lambda", "--"]
@@ -336,10 +337,21 @@ class Mount(Served):
 
     def start(self):
         self.store = self.folder("mount", 0o755)
-        self.serve("--passthrough=" + self.passthrough, self.store)
+        self.serve("--passthrough=" + self.passthrough, *self.options, self.store)
 
     def enter(self):
         return [SHMEMU, "without", "dev-shm", "fuse", "--"]
+
+
+class Passthrough(Mount):
+    name = "passthrough"
+
+
+class Direct(Mount):
+    """The kernel asks the daemon for every byte."""
+
+    name = "direct"
+    passthrough = "off"
 
 
 class Plain(Mount):

@@ -21,22 +21,13 @@ import threading
 sys.dont_write_bytecode = True
 from client_tap import Tap
 from client_wire import Daemon
-from client_world import Lambda, Mount, is_root, library, private, world
+from client_world import Direct, Lambda, Passthrough, is_root, library, private, world
 
 EXERCISE = os.path.join(os.environ.get("SHMEMU_PROBES", ""), "exercise")
 OPERATIONS = int(os.environ.get("SHMEMU_TEST_OPS",
                                 1000000 if os.environ.get("SHMEMU_TEST_LONG") else 20000))
 SEED = int(os.environ.get("SHMEMU_TEST_SEED", random.randrange(1 << 32)))
 KILLS_MIN = 3
-
-
-class Passthrough(Mount):
-    name = "passthrough"
-
-
-class Direct(Mount):
-    name = "direct"
-    passthrough = "off"
 
 
 class Socket(Lambda):

@@ -18,7 +18,8 @@ import sys
 
 sys.dont_write_bytecode = True
 from client_tap import Tap
-from client_world import NOBODY, PYTHON, Lambda, Mount, is_root, library, private, world
+from client_world import (NOBODY, PYTHON, Direct, Lambda, Passthrough, is_root, library, private,
+                          world)
 
 SCRIPT = os.path.join(os.path.dirname(os.path.abspath(__file__)), "fill.py")
 SIZE = 16 << 20
@@ -29,32 +30,27 @@ WAYS = ["write", "fallocate", "posix_fallocate", "ftruncate", "large"]
 PATTERN = os.urandom(4096) * (OTHERS // 4096)
 
 
-class Passthrough(Mount):
-    name = "passthrough"
-    limits = (f"--size={SIZE}",)
-
-    def start(self):
-        self.store = self.folder("mount", 0o755)
-        self.serve("--passthrough=" + self.passthrough, *self.limits, self.store)
+class Limited:
+    options = (f"--size={SIZE}",)
 
 
-class Direct(Passthrough):
-    name = "direct"
-    passthrough = "off"
+class LimitedPassthrough(Limited, Passthrough):
+    pass
 
 
-class Socket(Lambda):
+class LimitedDirect(Limited, Direct):
+    pass
+
+
+class LimitedSocket(Limited, Lambda):
     name = "socket"
-
-    def start(self):
-        self.serve("--no-mount", f"--size={SIZE}")
 
 
 class Shares(Passthrough):
     """Root's, and each user has so much."""
 
     name = "shares"
-    limits = (f"--size={SIZE}", f"--user-size={SHARE}")
+    options = (f"--size={SIZE}", f"--user-size={SHARE}")
 
 
 @contextlib.contextmanager
@@ -177,13 +173,13 @@ def shared(door, way):
 
 def cases():
     mounted = is_root() and os.path.exists("/dev/fuse")
-    kinds = [Passthrough, Direct] if mounted else []
+    kinds = [LimitedPassthrough, LimitedDirect] if mounted else []
     for kind in kinds:
         for door, other in (("library", "mount"), ("mount", "library")):
             for way in WAYS + (["shared_memory"] if door == "library" else []):
                 yield f"{kind.name}: {way} by the {door}", filled, kind, door, other, way
     for way in WAYS + ["shared_memory"]:
-        yield f"socket: {way}", filled, Socket, "library", "library", way
+        yield f"socket: {way}", filled, LimitedSocket, "library", "library", way
     if mounted:
         for door in ("library", "mount"):
             for way in WAYS:

@@ -23,7 +23,8 @@ import time
 
 sys.dont_write_bytecode = True
 from client_tap import Skip, Tap
-from client_world import (PYTHON, SHMEMU, Lambda, Mount, is_root, library, private, settled, until, world)
+from client_world import (PYTHON, SHMEMU, Direct, Lambda, Mount, is_root, library, private, settled,
+                          until, world)
 
 KILLS = int(os.environ.get("SHMEMU_TEST_KILLS",
                            1000 if os.environ.get("SHMEMU_TEST_LONG") else 60))
@@ -34,11 +35,6 @@ LOAD = os.path.join(os.path.dirname(os.path.abspath(__file__)), "kill_load.py")
 
 class Passthrough(Mount):
     name = "mount"
-
-
-class Direct(Mount):
-    name = "direct"
-    passthrough = "off"
 
 
 class Library(Lambda):

@@ -15,7 +15,8 @@ import sys
 
 sys.dont_write_bytecode = True
 from client_tap import Tap
-from client_world import Lambda, Mount, Native, Plain, Served, is_root, library, private, world
+from client_world import (Direct, Lambda, Mount, Native, Passthrough, Plain, Served, is_root, library,
+                          private, world)
 
 # $T is the folder. Sorted, where the order is the filesystem's.
 LINES = r"""
@@ -76,15 +77,6 @@ python3 -c 'import os, shutil, tempfile, glob, pathlib; T = os.environ["T"]; d =
 perl -e 'opendir(D, $ENV{T}) or die; print join(" ", sort readdir D), "\n"; closedir D; print -d "$ENV{T}/a" ? "d" : "n", -l "$ENV{T}/s" ? "l" : "n", -s "$ENV{T}/random", "\n"; rename "$ENV{T}/b", "$ENV{T}/bb" or die; print stat("$ENV{T}/bb") ? 1 : 0, "\n"'
 rm -r $T; ls $T; echo $?
 """.strip().splitlines()
-
-
-class Direct(Mount):
-    name = "direct"
-    passthrough = "off"
-
-
-class Passthrough(Mount):
-    name = "passthrough"
 
 
 class PlainDirect(Plain):
