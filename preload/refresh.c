@@ -55,11 +55,12 @@ static bool pull_all(void)
 	return pulled;
 }
 
-/* What others write while it is pulled is had in part: so once more, but not for ever. */
+/* What others write while it is pulled is had in part: so once more, but not for ever. After the
+ * last time nobody looks: what has changed since is to be seen by the next who does. */
 void refresh_acquire_locked(void)
 {
 	backing_each(look);
-	for (int i = 0; i < PULLS_MAX && pull_all(); i++)
+	for (int pulls = 1; pull_all() && pulls < PULLS_MAX; pulls++)
 		backing_each(look_again);
 }
 
