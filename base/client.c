@@ -5,6 +5,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "base/client_i.h"
 #include "base/fdpass.h"
 #include "base/own.h"
 
@@ -17,25 +18,11 @@ static struct fdpass_sender own_identity(void)
 
 enum { PARTS_MAX = 4 };
 
-static struct iovec part_of(const void *bytes, size_t size)
+int client_send(int sock, const struct iovec *parts, size_t count, int fd)
 {
-	return (struct iovec){(void *)(uintptr_t)bytes, size};
-}
-
-static int send_request(int sock, const struct wire_request *request,
-                        const struct client_places *places, int fd)
-{
-	struct iovec parts[PARTS_MAX] = {part_of(request, sizeof *request)};
-	size_t count = places ? PARTS_MAX : 1;
 	struct fdpass_sender self = own_identity();
-	int result;
+	int result = fdpass_send(sock, parts, count, fd, &self, 0);
 
-	if (places) {
-		parts[1] = part_of(&places->places, sizeof places->places);
-		parts[2] = part_of(places->paths[0], places->places.length[0]);
-		parts[3] = part_of(places->paths[1], places->places.length[1]);
-	}
-	result = fdpass_send(sock, parts, count, fd, &self, 0);
 	/* Ids that this user namespace has no number for can't be claimed: let the kernel name
 	 * them. */
 	if (result == -EINVAL || result == -EPERM)
@@ -43,7 +30,20 @@ static int send_request(int sock, const struct wire_request *request,
 	return result == -EPIPE ? -ECONNRESET : result;
 }
 
-static int wait_readable(int sock)
+static int send_request(int sock, const struct wire_request *request,
+                        const struct client_places *places, int fd)
+{
+	struct iovec parts[PARTS_MAX] = {client_part(request, sizeof *request)};
+
+	if (places) {
+		parts[1] = client_part(&places->places, sizeof places->places);
+		parts[2] = client_part(places->paths[0], places->places.length[0]);
+		parts[3] = client_part(places->paths[1], places->places.length[1]);
+	}
+	return client_send(sock, parts, places ? PARTS_MAX : 1, fd);
+}
+
+int client_await(int sock)
 {
 	struct timespec patience = {.tv_sec = CLIENT_PATIENCE_SECONDS};
 	struct pollfd answer = {.fd = sock, .events = POLLIN};
@@ -71,7 +71,7 @@ static bool brings_file(const struct wire_request *request, const struct wire_re
 	       (op == WIRE_LOOKUP && (request->flags & WIRE_WANT_FILE));
 }
 
-static bool is_stale(const struct wire_request *request, const struct wire_reply *reply)
+bool client_is_stale(const struct wire_request *request, const struct wire_reply *reply)
 {
 	return reply->header.magic == WIRE_MAGIC &&
 	       reply->header.version == request->header.version && reply->header.op &&
@@ -94,15 +94,15 @@ static int check_answer(const struct wire_request *request, ssize_t size,
 static size_t parts_of(enum wire_op op, struct client_answer *answer,
                        struct iovec parts[static PARTS_MAX])
 {
-	parts[0] = part_of(&answer->reply, sizeof answer->reply);
+	parts[0] = client_part(&answer->reply, sizeof answer->reply);
 	if (op == WIRE_LIST) {
-		parts[1] = part_of(answer->entries, WIRE_LIST_MAX * sizeof *answer->entries);
+		parts[1] = client_part(answer->entries, WIRE_LIST_MAX * sizeof *answer->entries);
 		return 2;
 	}
 	if (!wire_is_on_paths(op))
 		return 1;
-	parts[1] = part_of(&answer->told, sizeof answer->told);
-	parts[2] = part_of(answer->text, answer->text_room - 1);
+	parts[1] = client_part(&answer->told, sizeof answer->told);
+	parts[2] = client_part(answer->text, answer->text_room - 1);
 	return 3;
 }
 
@@ -121,7 +121,7 @@ static int receive_answer(int sock, const struct wire_request *request,
 	/* Too long for this version's: another version's, by its header, or nonsense. */
 	if (size == -EMSGSIZE)
 		size = sizeof ret_answer->reply.header;
-	if (whole && is_stale(request, &ret_answer->reply))
+	if (whole && client_is_stale(request, &ret_answer->reply))
 		result = STALE;
 	else if (size > 0)
 		result = check_answer(request, size, ret_answer);
@@ -132,15 +132,13 @@ static int receive_answer(int sock, const struct wire_request *request,
 	return result;
 }
 
-/* A daemon that was killed while it answered, and goes on, may answer twice: what has another
- * serial is an answer to the request before, and was read already. */
 static int await_answer(int sock, const struct wire_request *request,
                         struct client_answer *ret_answer)
 {
 	int result;
 
 	do {
-		result = wait_readable(sock);
+		result = client_await(sock);
 		if (result < 0)
 			return result;
 		ret_answer->fd = -1;
@@ -150,7 +148,7 @@ static int await_answer(int sock, const struct wire_request *request,
 	return result;
 }
 
-static uint64_t make_serial(void)
+uint64_t client_now(void)
 {
 	struct timespec now;
 
@@ -164,7 +162,7 @@ static int ask_in(int sock, struct wire_request *request, const struct client_pl
 	int result;
 
 	ret_answer->fd = -1;
-	request->serial = make_serial();
+	request->serial = client_now();
 	result = send_request(sock, request, places, places && places->file ? *places->file : -1);
 	return result < 0 ? result : await_answer(sock, request, ret_answer);
 }

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/name.h"
+#include "base/wire_ipc.h"
 
 struct wire_request wire_request_make(enum wire_op op)
 {
@@ -37,14 +38,24 @@ static bool carries_name(enum wire_op op)
 	return op == WIRE_OPEN || op == WIRE_UNLINK;
 }
 
+static bool carries_other_name(enum wire_op op)
+{
+	return op == WIRE_MQ_OPEN || op == WIRE_MQ_UNLINK || op == WIRE_MEMFD;
+}
+
 bool wire_is_on_paths(unsigned op)
 {
-	return op >= WIRE_OP_PATHS && op < WIRE_OP_COUNT;
+	return op >= WIRE_OP_PATHS && op < WIRE_OP_IPC;
+}
+
+bool wire_is_ipc(unsigned op)
+{
+	return op >= WIRE_OP_IPC && op < WIRE_OP_COUNT;
 }
 
 bool wire_takes_file(unsigned op)
 {
-	return op == WIRE_ADOPT || op == WIRE_LINK_FILE;
+	return op == WIRE_ADOPT || op == WIRE_LINK_FILE || op == WIRE_MQ_OF;
 }
 
 /* How many paths an operation takes. */
@@ -105,10 +116,16 @@ int wire_check_request(const struct wire_request *request, size_t size)
 		return -EPROTO;
 	if (request->header.op >= WIRE_OP_NEW && request->header.version < WIRE_VERSION_NEW)
 		return -EPROTO;
-	if (!carries_name(request->header.op) && (request->name_length || request->initial_length))
+	if (request->header.op >= WIRE_OP_IPC && request->header.version < WIRE_VERSION_IPC)
+		return -EPROTO;
+	if (!carries_name(request->header.op) &&
+	    ((request->name_length && !carries_other_name(request->header.op)) ||
+	     request->initial_length))
 		return -EPROTO;
 	if (wire_is_on_paths(request->header.op))
 		return check_places(request, size);
+	if (wire_is_ipc(request->header.op))
+		return wire_check_ipc(request, size);
 	if (size != sizeof *request)
 		return -EPROTO;
 	if (!carries_name(request->header.op))

@@ -21,14 +21,16 @@
  *   2  serial numbers; what LIST tells of holders
  *   3  LIST with flags
  *   4  operations on paths, LIMIT, TRADE
+ *   5  System V IPC and message queues
  * Tests build programs of other versions. */
 #ifndef WIRE_VERSION
-#define WIRE_VERSION 4
+#define WIRE_VERSION 5
 #endif
 enum {
 	WIRE_MAGIC = 0x756d6873,
 	WIRE_VERSION_MIN = 2,
 	WIRE_VERSION_NEW = 4, /* has operations on paths */
+	WIRE_VERSION_IPC = 5, /* has those of wire_ipc.h */
 	WIRE_NAME_SIZE = 256,
 	WIRE_INITIAL_MAX = 64,
 	WIRE_COMMAND_SIZE = 64,
@@ -74,10 +76,39 @@ enum wire_op {
 	                     without links, "." and "..": text, which begins with no slash */
 	WIRE_LINK_FILE,   /* link(2) of /proc/self/fd/N: the file comes by SCM_RIGHTS, path 0 is its
 	                     new name */
+
+	/* System V IPC and message queues. The request is followed by struct wire_ipc and its
+	 * bytes, the answer by struct wire_ipc_told and its bytes: wire_ipc.h. */
+	WIRE_IPC_PRESENT, /* this connection stands for the process: see there */
+	WIRE_IPC_GET,     /* shmget(2), semget(2), msgget(2); answer: result is the id */
+	WIRE_IPC_CONTROL, /* shmctl(2), semctl(2), msgctl(2) */
+	WIRE_IPC_LIST,    /* answer: struct wire_ipc_entry, one after the other; none: the end */
+	WIRE_SHM_ATTACH,  /* answer: the segment's memory by SCM_RIGHTS, and its size */
+	WIRE_SHM_COUNT,   /* how many mappings of a segment the process has now */
+	WIRE_SEM_OP,      /* semtimedop(2); may wait */
+	WIRE_MSG_SEND,    /* may wait */
+	WIRE_MSG_RECEIVE, /* may wait */
+	WIRE_MQ_OPEN,     /* answer: the descriptor by SCM_RIGHTS */
+	WIRE_MQ_UNLINK,
+	WIRE_MQ_OF,       /* a queue's descriptor comes by SCM_RIGHTS; answer: which it is */
+	WIRE_MQ_SEND,     /* may wait */
+	WIRE_MQ_RECEIVE,  /* may wait */
+	WIRE_MQ_ATTRIBUTES, /* mq_getattr(3); answer: a struct wire_ipc_stat */
+	WIRE_MQ_NOTIFY,   /* answer: with a registration, the pipe's reading end by SCM_RIGHTS */
+	WIRE_MQ_LEFT,     /* a descriptor of the queue has been closed; no wait, no failure */
+	WIRE_MEMFD,       /* memfd_create(2), for a program that is refused it: the name is the
+	                     request's; answer: the asker's own file by SCM_RIGHTS, which is no
+	                     part of the store. -EOPNOTSUPP: the store, or the asker's share of it,
+	                     has a limit, in which it would not count */
+	WIRE_MQ_POLLED,   /* somebody looks at the queue by poll(2) or its kin: from now on its fifo
+	                     shows what there is, and it is shared no more */
+	WIRE_IPC_SHARE,   /* answer: a queue's or a set's memory by SCM_RIGHTS, and its size: see
+	                     there */
 	WIRE_OP_COUNT,
 	WIRE_OP_NEW = WIRE_LIMIT,   /* from here on they came with WIRE_VERSION_NEW */
 	WIRE_OP_PATHS = WIRE_ROADS, /* from here on they are on paths, and their answers have ... */
-	WIRE_ANSWER = 0x8000,       /* ... this in their op: no answer passes for a request */
+	WIRE_OP_IPC = WIRE_IPC_PRESENT, /* ... or on IPC, came with WIRE_VERSION_IPC; both ... */
+	WIRE_ANSWER = 0x8000,       /* ... have this in their op: no answer passes for a request */
 };
 
 struct wire_header {
@@ -265,6 +296,7 @@ int wire_check_reply(const struct wire_reply *reply, size_t size,
 /* Is this operation on paths? What such a request carries: behind it in its message, which
  * wire_check_request has found sound. A path has no NUL: its length is in the places. */
 bool wire_is_on_paths(unsigned op);
+bool wire_is_ipc(unsigned op); /* then it carries what wire_ipc.h says instead */
 bool wire_takes_file(unsigned op); /* by SCM_RIGHTS; no other may have one */
 static inline const struct wire_places *wire_places_of(const struct wire_request *request)
 {

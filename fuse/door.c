@@ -22,6 +22,7 @@
 #include <sys/epoll.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/timerfd.h>
 #include <unistd.h>
 
@@ -31,31 +32,30 @@
 #include "fuse/creator.h"
 #include "fuse/disposal.h"
 #include "fuse/door_i.h"
-#include "fuse/holders.h"
 #include "fuse/journal.h"
 #include "fuse/keep.h"
-#include "fuse/limit.h"
 #include "fuse/loop.h"
-#include "fuse/peer.h"
 #include "fuse/share.h"
 #include "fuse/store.h"
-#include "fuse/token.h"
-#include "fuse/tree.h"
 
 enum {
 	OVERFLOW_UID = 65534,
-	/* Room for two paths, and for a longer request of another version, which is to be
-	 * refused by its header. */
-	REQUEST_ROOM = 12288,
 	CRASHES_MAX = 2,
 	SEND_ATTEMPTS = 100,
 	RETRY_NANOSECONDS = 20 * 1000 * 1000,
 };
 
+static bool is_idle(const struct door *door)
+{
+	return !door->connection_count && !store_names(door->store) &&
+	       (!door->options.ipc || ipc_is_empty(door->options.ipc));
+}
+
 static void rearm_idle(struct door *door)
 {
-	bool idle = !door->connection_count && !store_names(door->store);
-	struct itimerspec when = {.it_value.tv_sec = idle ? door->options.idle_seconds : 0};
+	struct itimerspec when = {
+		.it_value.tv_sec = is_idle(door) ? door->options.idle_seconds : 0,
+	};
 
 	if (door->options.idle_seconds)
 		timerfd_settime(door->idle.fd, 0, &when, NULL);
@@ -84,21 +84,44 @@ static void pause_accepting(struct door *door)
 	door->accepting = false;
 }
 
+/* That an asker has ended is heard before all that is asked: others may know of it already. */
+static int watch(struct connection *connection)
+{
+	struct loop *loop = connection->door->loop;
+	int result = loop_add(loop, &connection->source, EPOLLIN);
+
+	if (result < 0)
+		return result;
+	result = loop_add_first(loop, &connection->source, EPOLLRDHUP);
+	if (result < 0)
+		loop_remove(loop, &connection->source);
+	return result;
+}
+
+static void unwatch(struct connection *connection)
+{
+	loop_remove(connection->door->loop, &connection->source);
+	loop_remove_first(connection->door->loop, &connection->source);
+}
+
 /* Its end shows at once to the client, though the keeper has it too and another thread closes it.
  * */
-static void connection_free(struct connection *connection)
+void connection_free(struct connection *connection)
 {
 	struct door *door = connection->door;
 
+	door_ipc_forget(connection);
 	*connection->link = connection->next;
 	if (connection->next)
 		connection->next->link = connection->link;
-	loop_remove(door->loop, &connection->source);
+	unwatch(connection);
 	shutdown(connection->source.fd, SHUT_RDWR);
 	if (door->keep)
 		keep_drop(door->keep, KEEP_CONNECTION, connection->number);
 	disposal_close(connection->source.fd);
 	shares_remove(&door->shares, connection->uid);
+	if (door->options.ipc)
+		ipc_connection_ended(door->options.ipc, connection->number);
 	free(connection);
 	door->connection_count--;
 	rearm_idle(door);
@@ -119,217 +142,38 @@ void call_tell_limits(struct call *call)
 	                      &call->reply.roads.limited, &call->reply.roads.limited_share);
 }
 
-static int call_open(struct call *call)
-{
-	const struct wire_request *request = call->request;
-	struct store *store = call->connection->door->store;
-	struct store_birth birth = {
-		.mode = request->mode & 07777,
-		.uid = call->sender.uid,
-		.gid = call->sender.gid,
-		.initial = request->initial,
-		.initial_length = request->initial_length,
-	};
-	struct store_node *node = NULL;
-	bool created = false;
-	struct peer peer;
-	int fd;
-
-	peer_init(&peer, &call->sender, call->connection->source.fd);
-	if ((request->flags & O_CREAT) && !store_lookup(store, store_root(store), request->name))
-		birth.creator = *call_creator(call);
-	fd = store_open(store, &peer.actor, store_root(store), request->name, (int)request->flags,
-	                &birth, &node, &created);
-	if (fd < 0)
-		return fd;
-	/* What shm_open gives can be read, and whoever asks so knows of no other kind. */
-	if (!S_ISREG(store_node_type(node)) && !(request->flags & O_PATH)) {
-		close(fd);
-		return S_ISDIR(store_node_type(node)) ? -EISDIR : -ENXIO;
-	}
-	call->fd = fd;
-	call->reply.ino = store_node_ino(node);
-	call->reply.created = created;
-	return 0;
-}
-
-/* Python's resource tracker takes away what others still use. */
-static bool is_guarded(struct call *call)
-{
-	const struct door *door = call->connection->door;
-	struct store_node *node = store_lookup(door->store, store_root(door->store),
-	                                       call->request->name);
-
-	return door->options.guard && node && holders_any(node) &&
-	       holders_is_tracker(call->sender.pid);
-}
-
-static int call_unlink(struct call *call)
-{
-	struct store *store = call->connection->door->store;
-	struct peer peer;
-
-	if (is_guarded(call))
-		return -EPERM;
-	peer_init(&peer, &call->sender, call->connection->source.fd);
-	return store_remove(store, &peer.actor, store_root(store), call->request->name, false,
-	                    call->request->ino);
-}
-
-static uint32_t describe_holders(struct store_node *node)
-{
-	if (holders_any(node))
-		return WIRE_ENTRY_HELD;
-	return holders_creator_lives(node) ? 0 : WIRE_ENTRY_ORPHAN;
-}
-
-/* The path from the root; of one that is too long its end. */
-static void describe_name(const struct store_entry *entry, char name[static WIRE_NAME_SIZE])
-{
-	char path[WIRE_PATH_MAX + WIRE_NAME_SIZE + 1];
-	ssize_t length = store_node_path(store_entry_folder(entry), path, WIRE_PATH_MAX);
-	size_t whole;
-
-	snprintf(path + (length > 0 ? length : 0), sizeof path - (size_t)(length > 0 ? length : 0),
-	         "%s%s", length > 0 ? "/" : "", store_entry_name(entry));
-	whole = strlen(path);
-	strcpy(name, whole < WIRE_NAME_SIZE ? path : path + whole - (WIRE_NAME_SIZE - 1));
-}
-
-/* A folder that a stranger may not look into keeps its names to itself. */
-static bool may_know(const struct peer *peer, const struct store_entry *entry)
-{
-	return peer->actor.uid == geteuid() ||
-	       tree_is_listable(&peer->actor, store_entry_folder(entry));
-}
-
-static int describe_entry(const struct store_entry *entry, const struct peer *peer,
-                          uint32_t flags, struct wire_entry *ret_entry)
-{
-	struct store_node *node = store_entry_node(entry);
-	struct store_creator creator;
-	struct stat status;
-	struct stat file;
-	int result = store_node_stat(node, &status);
-
-	if (result < 0)
-		return result;
-	result = store_node_stat_file(node, &file);
-	if (result < 0)
-		return result;
-	store_node_creator(node, &creator);
-	memset(ret_entry, 0, sizeof *ret_entry);
-	ret_entry->cookie = store_entry_cookie(entry);
-	ret_entry->ino = status.st_ino;
-	ret_entry->size = (uint64_t)status.st_size;
-	ret_entry->mode = status.st_mode;
-	ret_entry->uid = status.st_uid;
-	ret_entry->gid = status.st_gid;
-	ret_entry->creator_pid = creator.pid;
-	ret_entry->creator_start = creator.start;
-	ret_entry->creator_uid = creator.uid;
-	ret_entry->device = file.st_dev;
-	ret_entry->file = file.st_ino;
-	if (flags & WIRE_LIST_HOLDERS)
-		ret_entry->flags = describe_holders(node);
-	memcpy(ret_entry->creator_command, creator.command, sizeof creator.command);
-	if (may_know(peer, entry))
-		describe_name(entry, ret_entry->name);
-	else
-		strcpy(ret_entry->name, "?");
-	return 0;
-}
-
-static int call_list(struct call *call)
-{
-	struct door *door = call->connection->door;
-	const struct store_entry *entry = store_entry_after(door->store, call->request->cursor);
-	struct peer peer;
-	int count = 0;
-
-	peer_init(&peer, &call->sender, call->connection->source.fd);
-	while (entry && count < WIRE_LIST_MAX) {
-		int result = describe_entry(entry, &peer, call->request->flags,
-		                            &door->entries[count]);
-
-		if (result < 0)
-			return result;
-		count++;
-		entry = store_entry_after(door->store, store_entry_cookie(entry));
-	}
-	return count;
-}
-
-static int call_status(struct call *call)
-{
-	const struct door *door = call->connection->door;
-
-	call->reply.status = (struct wire_status){
-		.requests = store_journal(door->store)->header->requests,
-		.connections = door->connection_count,
-		.names = store_names(door->store),
-		.inodes = store_inodes(door->store),
-		.pid = (uint32_t)getpid(),
-		.keeper = (uint32_t)getppid(),
-	};
-	return 0;
-}
-
-static int call_room(struct call *call)
-{
-	const struct store *store = call->connection->door->store;
-	struct wire_room *room = &call->reply.room;
-
-	room->inodes = store_inodes(store);
-	return store_room(store, call->sender.uid, &room->total, &room->available);
-}
-
 static int connection_admit(struct door *door, int sock, uid_t uid);
 
-static int call_limit(struct call *call)
+static bool has_socket(const struct door *door, int sock)
 {
-	struct limits *limits = call->connection->door->options.limits;
+	struct stat wanted, status;
 
-	if (!limits)
-		return -EOPNOTSUPP;
-	return limit_change(limits, call->sender.uid, call->request->mode, call->request->ino,
-	                    &call->reply.limits);
-}
-
-/* Once more after a kill, the token is gone: whoever holds it asks the mount for another. */
-static int call_trade(struct call *call)
-{
-	const struct door *door = call->connection->door;
-	const uint64_t halves[2] = {call->request->ino, call->request->cursor};
-	const struct store_node *node;
-	uint64_t ino;
-	int flags;
-	int result = -ENOENT;
-
-	if (door->options.tokens)
-		result = token_take(door->options.tokens, halves, &ino, &flags);
-	if (result < 0)
-		return result;
-	node = store_node_find(door->store, ino);
-	if (!node)
-		return -ENOENT;
-	result = store_node_reopen(door->store, node, flags);
-	if (result < 0)
-		return result;
-	call->fd = result;
-	return 0;
+	if (fstat(sock, &wanted) < 0)
+		return false;
+	for (const struct connection *connection = door->connections; connection;
+	     connection = connection->next)
+		if (fstat(connection->source.fd, &status) == 0 &&
+		    status.st_ino == wanted.st_ino && status.st_dev == wanted.st_dev)
+			return true;
+	return false;
 }
 
 static int call_adopt(struct call *call)
 {
-	int result = connection_admit(call->connection->door, call->passed, call->sender.uid);
+	struct door *door = call->connection->door;
+	int result;
 
+	/* The worker that was killed had it already. Twice, and what is asked there would be done
+	 * twice. */
+	if (store_turn_is_again(door->store) && has_socket(door, call->passed))
+		return 0;
+	result = connection_admit(door, call->passed, call->sender.uid);
 	if (result == 0)
 		call->passed = -1;
 	return result;
 }
 
-static int (*const operations[WIRE_OP_COUNT])(struct call *call) = {
+static int (*const operations[WIRE_OP_IPC])(struct call *call) = {
 	[WIRE_OPEN] = call_open,
 	[WIRE_UNLINK] = call_unlink,
 	[WIRE_LIST] = call_list,
@@ -363,15 +207,20 @@ static int send_reply(struct call *call)
 	struct door *door = call->connection->door;
 	size_t entries = call->request->header.op == WIRE_LIST && call->reply.result > 0 ?
 		(size_t)call->reply.result : 0;
-	bool on_paths = call->reply.header.op & WIRE_ANSWER;
-	struct iovec parts[] = {
+	struct iovec parts[4] = {
 		{&call->reply, sizeof call->reply},
 		{door->entries, entries * sizeof(struct wire_entry)},
-		{&call->told, on_paths ? sizeof call->told : 0},
-		{door->text, on_paths ? call->told.text_length : 0},
 	};
 	int attempts = SEND_ATTEMPTS;
 	int result;
+
+	if (call->reply.header.op & WIRE_ANSWER && wire_is_ipc(call->request->header.op)) {
+		parts[2] = (struct iovec){&call->ipc_told, sizeof call->ipc_told};
+		parts[3] = (struct iovec){door->bytes, call->ipc_told.length};
+	} else if (call->reply.header.op & WIRE_ANSWER) {
+		parts[2] = (struct iovec){&call->told, sizeof call->told};
+		parts[3] = (struct iovec){door->text, call->told.text_length};
+	}
 
 	/* What was done is not to be asked again for want of a little memory. */
 	while ((result = fdpass_send(call->connection->source.fd, parts, 4, call->fd, NULL,
@@ -414,7 +263,7 @@ static int perform(struct call *call, int checked)
 	int result = checked;
 
 	/* The socket that another is handed over by may be in use meanwhile. */
-	if (header->op != WIRE_ADOPT && !may_ask(connection))
+	if (header->op != WIRE_ADOPT && !call->is_retry && !may_ask(connection))
 		return -EPROTO;
 	if (result == 0 && !is_known(&call->sender))
 		result = -EACCES;
@@ -422,17 +271,19 @@ static int perform(struct call *call, int checked)
 	if (store_turn_begin(store, connection->number, call->request->serial))
 		connection->restored = true;
 	if (result == 0)
-		result = operations[header->op](call);
+		result = wire_is_ipc(header->op) ? call_ipc(call) : operations[header->op](call);
+	if (result == IPC_WAITS)
+		return CALL_WAITS;
 	if (result < 0)
 		fd_close_at(&call->fd);
 	call->reply.header = (struct wire_header){WIRE_MAGIC, header->version, header->op};
 	if (checked == -EPROTONOSUPPORT)
 		call->reply.header.version = WIRE_VERSION;
-	else if (wire_is_on_paths(header->op))
+	else if (wire_is_on_paths(header->op) || wire_is_ipc(header->op))
 		call->reply.header.op |= WIRE_ANSWER;
 	if (call->fd >= 0)
 		call_tell_limits(call);
-	call->reply.result = as_client_sees(result);
+	call->reply.result = wire_is_ipc(header->op) ? result : as_client_sees(result);
 	call->reply.serial = call->request->serial;
 	/* Whoever hands over a socket may share the one that it hands it over by, and nobody
 	 * reads there. */
@@ -440,55 +291,72 @@ static int perform(struct call *call, int checked)
 }
 
 /* Takes the request out of the socket: its answer is through. */
-static void take_out(const struct call *call)
+static void take_out(struct call *call)
 {
 	while (recv(call->connection->source.fd, NULL, 0, MSG_DONTWAIT) < 0 && errno == ENOMEM)
 		poll(NULL, 0, 1);
+	if (wire_is_ipc(call->request->header.op))
+		call_ipc_done(call, true);
 	store_turn_end(call->connection->door->store);
+}
+
+int call_perform(struct call *call, int checked)
+{
+	int result = perform(call, checked);
+
+	if (result == 0)
+		take_out(call);
+	else if (result == CALL_WAITS)
+		store_turn_end(call->connection->door->store);
+	else if (wire_is_ipc(call->request->header.op))
+		call_ipc_done(call, false);
+	return result;
 }
 
 static int answer(struct call *call, size_t size)
 {
 	int checked = wire_check_request(call->request, size);
-	int result;
 
 	/* A descriptor comes with what takes one, and with nothing else. */
 	if (checked == -EPROTO ||
 	    (call->passed >= 0) != (checked == 0 && wire_takes_file(call->request->header.op)))
 		return -EPROTO;
-	result = perform(call, checked);
-	if (result == 0)
-		take_out(call);
-	return result;
+	return call_perform(call, checked);
 }
 
 /* Whatever goes wrong with a connection ends that connection, and nothing else. */
 static int serve(struct loop_source *source, uint32_t events)
 {
 	struct connection *connection = (struct connection *)source;
-	union {
-		struct wire_request request;
-		char room[REQUEST_ROOM];
-	} message;
-	struct iovec part = {&message, sizeof message};
+	struct door *door = connection->door;
+	struct iovec part = {&door->message, sizeof door->message};
 	struct call call = {
 		.connection = connection,
-		.request = &message.request,
+		.request = &door->message.request,
 		.passed = -1,
 		.fd = -1,
 	};
 	ssize_t size;
+	int result;
 
-	(void)events;
-	memset(&message.request, 0, sizeof message.request);
+	if (connection->pending) {
+		door_ipc_hear(connection, events);
+		door_ipc_retry(door);
+		return 0;
+	}
+	memset(&door->message.request, 0, sizeof door->message.request);
 	size = fdpass_receive(source->fd, &part, 1, &call.passed, &call.sender,
 	                      MSG_DONTWAIT | MSG_PEEK);
 	if (size == -EAGAIN)
 		return 0;
-	if (size <= 0 || answer(&call, (size_t)size) < 0)
+	result = size <= 0 ? -ECONNRESET : answer(&call, (size_t)size);
+	if (result == CALL_WAITS)
+		door_ipc_wait(&call, (size_t)size);
+	else if (result < 0)
 		connection_free(connection);
 	disposal_close(call.passed);
 	fd_close_at(&call.fd);
+	door_ipc_retry(door);
 	return 0;
 }
 
@@ -516,7 +384,7 @@ static int connection_new(struct door *door, uint64_t number, int sock, uid_t ui
 	connection->door = door;
 	connection->number = number;
 	connection->uid = uid;
-	result = loop_add(door->loop, &connection->source, EPOLLIN);
+	result = watch(connection);
 	if (result < 0) {
 		free(connection);
 		return result;
@@ -585,6 +453,8 @@ int door_restore(struct door *door, uint64_t number, int sock)
 
 	if (result == 0) {
 		door->connections->restored = true;
+		if (door->options.ipc)
+			ipc_restore_connection(door->options.ipc, number);
 		return 0;
 	}
 	disposal_close(sock);
@@ -596,18 +466,26 @@ int door_restore(struct door *door, uint64_t number, int sock)
 void door_restore_end(struct door *door)
 {
 	const struct journal_turn *turn = &store_journal(door->store)->header->turn;
-	struct connection *connection = door->connections;
+	struct connection *connection = NULL;
 
-	if (!turn->active || !turn->asker)
-		return;
+	if (turn->active && turn->asker)
+		connection = door->connections;
 	while (connection && connection->number != turn->asker)
 		connection = connection->next;
+	door_ipc_settle(door, connection, turn->serial);
 	/* A request that has killed one worker after the other is not to kill the next. */
 	if (connection && turn->crashes >= CRASHES_MAX)
 		connection_free(connection);
 	else if (connection)
 		serve(&connection->source, EPOLLIN);
-	store_turn_end(door->store);
+	/* Of the kernel's requests fs.c sees to itself. */
+	if (turn->active && turn->asker)
+		store_turn_end(door->store);
+	if (door->options.ipc)
+		ipc_restore_done(door->options.ipc);
+	/* Who has ended meanwhile waits for nothing, and holds nothing. */
+	loop_hear_first(door->loop);
+	door_ipc_restore(door, serve);
 }
 
 static int idle_out(struct loop_source *source, uint32_t events)
@@ -615,7 +493,7 @@ static int idle_out(struct loop_source *source, uint32_t events)
 	struct door *door = (struct door *)((char *)source - offsetof(struct door, idle));
 
 	(void)events;
-	if (!door->connection_count && !store_names(door->store))
+	if (is_idle(door))
 		loop_stop(door->loop);
 	return 0;
 }
@@ -643,6 +521,8 @@ int door_new(struct door **ret_door, struct loop *loop, struct store *store, str
 		.listener = {.fd = listener, .handle = accept_connection},
 		.idle = {.fd = -1},
 		.retry = {.fd = -1},
+		.clocks = {{.fd = -1}, {.fd = -1}},
+		.lingers = {.fd = -1},
 		.loop = loop,
 		.store = store,
 		.keep = keep,
@@ -655,6 +535,8 @@ int door_new(struct door **ret_door, struct loop *loop, struct store *store, str
 		result = watch_timer(door, &door->retry, resume_accepting);
 	if (result == 0 && options->idle_seconds)
 		result = watch_timer(door, &door->idle, idle_out);
+	if (result == 0)
+		result = door_ipc_begin(door);
 	if (result == 0)
 		rearm_idle(door);
 	if (result < 0)
@@ -674,11 +556,13 @@ struct door *door_free(struct door *door)
 		struct connection *connection = door->connections;
 
 		door->connections = connection->next;
-		loop_remove(door->loop, &connection->source);
+		door_ipc_forget(connection);
+		unwatch(connection);
 		disposal_close(connection->source.fd);
 		free(connection);
 	}
 	shares_deinit(&door->shares);
+	door_ipc_end(door);
 	if (door->idle.fd >= 0)
 		loop_remove(door->loop, &door->idle);
 	if (door->retry.fd >= 0)

@@ -9,6 +9,7 @@
 #include "base/wire.h"
 
 struct door;
+struct ipc;
 struct keep;
 struct loop;
 struct store;
@@ -22,12 +23,14 @@ struct door_options {
 	const char *mountpoint;   /* what the library is told of; borrowed; NULL: there is none */
 	struct tokens *tokens;    /* for open files at the mount; borrowed; NULL: there are none */
 	struct limits *limits;    /* likewise */
+	struct ipc *ipc;          /* likewise */
 	struct wire_roads roads;  /* likewise, but for the limits */
 };
 
 /* Serves the store (borrowed) on a listening SEQPACKET socket (taken) from the loop (borrowed).
  * Connections are kept by `keep` (borrowed; NULL: by nobody). `idle_seconds` after the last
- * connection and the last name are gone the loop is stopped. Returns 0 or -errno. */
+ * connection, the last name and the last of IPC are gone the loop is stopped. Returns 0 or
+ * -errno. */
 int door_new(struct door **ret_door, struct loop *loop, struct store *store, struct keep *keep,
              int listener, const struct door_options *options);
 

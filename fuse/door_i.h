@@ -1,20 +1,29 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* What the socket door's files share: door.c has connections and answers, door_paths.c the
- * operations on paths. */
+/* What the socket door's files share: door.c has connections and answers, door_names.c the
+ * operations on names, door_paths.c those on paths, door_ipc.c those on IPC, and who waits. */
 #ifndef SHMEMU_FUSE_DOOR_I_H
 #define SHMEMU_FUSE_DOOR_I_H
 
 #include "base/fdpass.h"
 #include "base/wire.h"
+#include "base/wire_ipc.h"
 #include "fuse/door.h"
+#include "fuse/ipc.h"
 #include "fuse/loop.h"
 #include "fuse/share.h"
 #include "fuse/store.h"
+
+/* Two paths, and a longer request of another version, which is to be refused by its header, fit in
+ * as well. */
+enum { DOOR_REQUEST_ROOM = sizeof(struct wire_request) + sizeof(struct wire_ipc) + WIRE_BYTES_MAX };
 
 struct door {
 	struct loop_source listener; /* first: the handlers get a source */
 	struct loop_source idle;
 	struct loop_source retry; /* for accepting when the table was full */
+	struct loop_source clocks[2]; /* door_ipc.c: for deadlines */
+	struct loop_source lingers;   /* likewise: ipc_linger_fd, borrowed */
+	int64_t wakes[2];             /* likewise: when; WIRE_NO_DEADLINE: never */
 	struct loop *loop;
 	struct store *store;
 	struct keep *keep; /* borrowed; NULL: none */
@@ -25,7 +34,14 @@ struct door {
 	bool accepting;
 	struct wire_entry entries[WIRE_LIST_MAX]; /* of the answer under way */
 	char text[WIRE_TEXT_MAX];                 /* likewise */
+	char bytes[WIRE_BYTES_MAX];               /* likewise */
+	union {
+		struct wire_request request;
+		char room[DOOR_REQUEST_ROOM];
+	} message; /* that is being served */
 };
+
+struct pending;
 
 struct connection {
 	struct loop_source source; /* first; its fd is owned */
@@ -35,6 +51,7 @@ struct connection {
 	uint64_t number; /* by which the keeper knows it */
 	uid_t uid;       /* whose share it is in */
 	bool restored;   /* an answer may be there that an earlier worker has sent */
+	struct pending *pending; /* owned: its request waits, in the socket; NULL: none does */
 	struct store_creator creator; /* of the last sender; pid 0: none yet */
 };
 
@@ -45,15 +62,37 @@ struct call {
 	struct fdpass_sender sender;
 	int passed; /* the descriptor that came with it, or -1; owned by the dispatcher */
 	struct wire_reply reply;
-	struct wire_told told; /* of an operation on paths; its text is the door's */
+	union {
+		struct wire_told told; /* of an operation on paths; its text is the door's */
+		struct wire_ipc_told ipc_told; /* of one on IPC; its bytes are the door's */
+	};
 	int fd; /* the answer's, or -1; owned by the dispatcher */
+	bool is_retry; /* it has waited */
+	struct ipc_call ipc;
 };
+
+/* door.c */
+
+enum { CALL_WAITS = 1 };
+
+/* Serves it, and answers: 0, or CALL_WAITS, and then nothing has been done, or -errno: the
+ * connection is to be freed. `checked`: a failure instead of serving it. */
+int call_perform(struct call *call, int checked);
+void connection_free(struct connection *connection);
 
 /* Who sent this, for the record of what is made; good until the next call. */
 const struct store_creator *call_creator(struct call *call);
 
 /* What whoever opens a file is to know. */
 void call_tell_limits(struct call *call);
+
+int call_open(struct call *call);
+int call_unlink(struct call *call);
+int call_list(struct call *call);
+int call_status(struct call *call);
+int call_room(struct call *call);
+int call_limit(struct call *call);
+int call_trade(struct call *call);
 
 int call_roads(struct call *call);
 int call_lookup(struct call *call);
@@ -67,5 +106,25 @@ int call_readlink(struct call *call);
 int call_read_folder(struct call *call);
 int call_path_of(struct call *call);
 int call_link_file(struct call *call);
+
+/* All on IPC; IPC_WAITS is left to the caller. */
+int call_ipc(struct call *call);
+/* Its answer is through, or could not be sent. */
+void call_ipc_done(struct call *call, bool answered);
+
+int door_ipc_begin(struct door *door); /* 0 or -errno */
+void door_ipc_end(struct door *door);
+/* From now on it waits. `size`: of the whole request. */
+void door_ipc_wait(struct call *call, size_t size);
+void door_ipc_forget(struct connection *connection); /* it does no longer */
+/* Something has happened to a connection that waits. */
+void door_ipc_hear(struct connection *connection, uint32_t events);
+/* Serves those who wait for what has changed. To be called last. */
+void door_ipc_retry(struct door *door);
+/* All connections are restored. Ends the turn that an earlier worker was killed in, which is the
+ * asker's (NULL: nobody's) with this serial. */
+void door_ipc_settle(struct door *door, const struct connection *asker, uint64_t serial);
+/* Has them wait again who have waited; `serve` is what the loop would call. */
+void door_ipc_restore(struct door *door, int (*serve)(struct loop_source *source, uint32_t events));
 
 #endif

@@ -48,6 +48,11 @@ enum keep_kind {
 	KEEP_FILE,       /* a segment; id: its inode number */
 	KEEP_CONNECTION, /* a client's; id: its number */
 	KEEP_NODES,      /* the folder of what is no regular file */
+	KEEP_ARENA,      /* of IPC: arena.h */
+	KEEP_SEGMENT,    /* shared memory of System V; id: its serial number */
+	KEEP_QUEUE,      /* a message queue's fifo; id: likewise */
+	KEEP_NOTICE,     /* a pipe's writing end; id: the queue's serial number */
+	KEEP_BODY,       /* a queue or a set as shared memory; id: its serial number */
 };
 
 enum {

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* Events are fetched one at a time: a handler may then remove, and free, whatever it likes, and
- * no fetched event can be left over for a source that is gone. */
+ * no fetched event can be left over for a source that is gone. One that was fetched while a first
+ * source was ready is not looked at: it is fetched again. */
 #include "fuse/loop.h"
 
 #include <errno.h>
@@ -11,21 +12,33 @@
 
 struct loop {
 	int epoll;
+	int first; /* owned, an epoll of its own, in the other */
 	bool stopped;
 };
+
+static int make_sets(struct loop *loop)
+{
+	struct epoll_event event = {.events = EPOLLIN};
+
+	loop->epoll = epoll_create1(EPOLL_CLOEXEC);
+	loop->first = loop->epoll < 0 ? -1 : epoll_create1(EPOLL_CLOEXEC);
+	if (loop->first < 0 || epoll_ctl(loop->epoll, EPOLL_CTL_ADD, loop->first, &event) < 0)
+		return -errno;
+	return 0;
+}
 
 int loop_new(struct loop **ret_loop)
 {
 	struct loop *loop = calloc(1, sizeof *loop);
+	int result;
 
 	if (!loop)
 		return -ENOMEM;
-	loop->epoll = epoll_create1(EPOLL_CLOEXEC);
-	if (loop->epoll < 0) {
-		int error = errno;
-
-		free(loop);
-		return -error;
+	loop->epoll = loop->first = -1;
+	result = make_sets(loop);
+	if (result < 0) {
+		loop_free(loop);
+		return result;
 	}
 	*ret_loop = loop;
 	return 0;
@@ -33,32 +46,64 @@ int loop_new(struct loop **ret_loop)
 
 struct loop *loop_free(struct loop *loop)
 {
-	if (loop)
+	if (loop) {
+		fd_close_at(&loop->first);
 		fd_close_at(&loop->epoll);
+	}
 	free(loop);
 	return NULL;
 }
 
-static int control(struct loop *loop, int operation, struct loop_source *source, uint32_t events)
+static int control(int set, int operation, struct loop_source *source, uint32_t events)
 {
 	struct epoll_event event = {.events = events, .data.ptr = source};
 
-	return epoll_ctl(loop->epoll, operation, source->fd, &event) < 0 ? -errno : 0;
+	return epoll_ctl(set, operation, source->fd, &event) < 0 ? -errno : 0;
 }
 
 int loop_add(struct loop *loop, struct loop_source *source, uint32_t events)
 {
-	return control(loop, EPOLL_CTL_ADD, source, events);
+	return control(loop->epoll, EPOLL_CTL_ADD, source, events);
+}
+
+int loop_change(struct loop *loop, struct loop_source *source, uint32_t events)
+{
+	return control(loop->epoll, EPOLL_CTL_MOD, source, events);
 }
 
 void loop_remove(struct loop *loop, struct loop_source *source)
 {
-	control(loop, EPOLL_CTL_DEL, source, 0);
+	control(loop->epoll, EPOLL_CTL_DEL, source, 0);
+}
+
+int loop_add_first(struct loop *loop, struct loop_source *source, uint32_t events)
+{
+	return control(loop->first, EPOLL_CTL_ADD, source, events);
+}
+
+void loop_remove_first(struct loop *loop, struct loop_source *source)
+{
+	control(loop->first, EPOLL_CTL_DEL, source, 0);
 }
 
 void loop_stop(struct loop *loop)
 {
 	loop->stopped = true;
+}
+
+int loop_hear_first(struct loop *loop)
+{
+	struct epoll_event event;
+	int heard = 0;
+	int result = 0;
+
+	while (result >= 0 && epoll_wait(loop->first, &event, 1, 0) == 1) {
+		struct loop_source *source = event.data.ptr;
+
+		result = source->handle(source, event.events);
+		heard++;
+	}
+	return result < 0 ? result : heard;
 }
 
 int loop_run(struct loop *loop)
@@ -72,7 +117,8 @@ int loop_run(struct loop *loop)
 
 		if (count < 0 && errno != EINTR)
 			return -errno;
-		if (count == 1) {
+		result = loop_hear_first(loop);
+		if (count == 1 && result == 0 && event.data.ptr) {
 			struct loop_source *source = event.data.ptr;
 
 			result = source->handle(source, event.events);

@@ -22,7 +22,17 @@ struct loop *loop_free(struct loop *loop); /* accepts and returns NULL */
 
 /* `events` as for epoll_ctl, level-triggered. Returns 0 or -errno. */
 int loop_add(struct loop *loop, struct loop_source *source, uint32_t events);
+int loop_change(struct loop *loop, struct loop_source *source, uint32_t events);
 void loop_remove(struct loop *loop, struct loop_source *source);
+
+/* Sources that are heard before all others, whichever was ready before: what happened before a
+ * request was made is known when it is served. One may be among the others as well, by other
+ * events; it is to be removed from each. */
+int loop_add_first(struct loop *loop, struct loop_source *source, uint32_t events);
+void loop_remove_first(struct loop *loop, struct loop_source *source);
+
+/* Hears those that are ready now: how many, or a handler's -errno. */
+int loop_hear_first(struct loop *loop);
 
 /* Runs until loop_stop or a handler's failure; returns 0 or that -errno. */
 int loop_run(struct loop *loop);

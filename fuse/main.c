@@ -18,6 +18,7 @@
 #include "fuse/keeper.h"
 #include "fuse/mount.h"
 #include "fuse/options.h"
+#include "fuse/trap.h"
 #include "fuse/worker.h"
 
 enum { WAIT_SECONDS = 10, NAP_MILLISECONDS = 10, NAPS_MAX = 200 };
@@ -149,6 +150,7 @@ int main(int argc, char **argv)
 	struct keeper_setup setup = {.argv = argv, .ready = tell_ready, .details = &start};
 	struct text folder;
 
+	trap_calls();
 	if (options.worker_fd >= 0)
 		return worker_run(&options);
 	folder = choose_folder(&options);

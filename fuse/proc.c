@@ -87,3 +87,18 @@ bool proc_has_group(pid_t pid, const char *status, gid_t gid)
 	}
 	return false;
 }
+
+uint64_t proc_limit(pid_t pid, const char *key, uint64_t unknown)
+{
+	char limits[PROC_STATUS_SIZE];
+	const char *line = NULL;
+	uint64_t limit;
+	char *end;
+
+	if (pid > 0 && proc_read(pid, "limits", limits, sizeof limits) > 0)
+		line = proc_status_line(limits, key);
+	if (!line)
+		return unknown;
+	limit = strtoull(line, &end, 10);
+	return end == line ? PROC_UNLIMITED : limit;
+}

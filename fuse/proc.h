@@ -4,6 +4,7 @@
 #define SHMEMU_FUSE_PROC_H
 
 #include <stdbool.h>
+#include <stdint.h>
 #include <sys/stat.h>
 #include <sys/types.h>
 
@@ -19,6 +20,12 @@ int proc_stat(pid_t pid, const char *file, struct stat *ret_status);
 enum { PROC_STATUS_SIZE = 8192 };
 bool proc_has_capability(pid_t pid, const char *status, int capability);
 bool proc_has_group(pid_t pid, const char *status, gid_t gid);
+
+/* A soft limit (PROC_UNLIMITED: none), by the beginning of its line in /proc/PID/limits, with the
+ * newline before; `unknown` if it can't be read. prlimit(2) would not say it of another user's
+ * process. */
+#define PROC_UNLIMITED UINT64_MAX
+uint64_t proc_limit(pid_t pid, const char *key, uint64_t unknown);
 
 /* The rest of the line of a status that begins so, or NULL. */
 const char *proc_status_line(const char *status, const char *key);

@@ -23,6 +23,7 @@
 #include "fuse/door.h"
 #include "fuse/fs.h"
 #include "fuse/harden.h"
+#include "fuse/ipc.h"
 #include "fuse/journal.h"
 #include "fuse/keep.h"
 #include "fuse/limit.h"
@@ -58,6 +59,7 @@ struct worker {
 	struct anon anon;
 	struct loop *loop;
 	struct store *store;
+	struct ipc *ipc;
 	struct limits limits;
 	struct door *door;
 	struct tokens tokens;
@@ -221,6 +223,25 @@ static void restore_files(struct worker *worker)
 		}
 	}
 	store_restore_end(worker->store);
+}
+
+/* The arena tells of all the rest. */
+static void open_ipc(struct worker *worker)
+{
+	int arena = take_one(worker, KEEP_ARENA, NULL);
+	int result = ipc_new(&worker->ipc, &worker->anon, &worker->keep);
+
+	if (result == 0 && arena >= 0)
+		result = ipc_restore(worker->ipc, KEEP_ARENA, 0, arena);
+	for (size_t i = 0; i < worker->item_count && result == 0; i++) {
+		struct item *item = &worker->items[i];
+
+		if (item->kind >= KEEP_SEGMENT && item->kind <= KEEP_BODY && item->fd >= 0)
+			result = ipc_restore(worker->ipc, item->kind, item->id,
+			                     fd_steal(&item->fd));
+	}
+	if (result < 0)
+		fail(result, "take over what there is of IPC", NULL);
 }
 
 static void obey_keeper(struct worker *worker, const struct keep_message *message, int result)
@@ -510,6 +531,7 @@ static void open_doors(struct worker *worker)
 		.connections_of_user = options->connections_of_user,
 		.guard = options->guard,
 		.limits = &worker->limits,
+		.ipc = worker->ipc,
 	};
 	int result = loop_new(&worker->loop);
 	int sock;
@@ -553,8 +575,11 @@ static void close_all(struct worker *worker)
 	worker->reaper = reaper_free(worker->reaper);
 	worker->door = door_free(worker->door);
 	worker->fs = fs_free(worker->fs);
-	if (worker->ending != END_LEAVE)
+	if (worker->ending != END_LEAVE) {
+		ipc_discard(worker->ipc);
 		store_discard(worker->store);
+	}
+	worker->ipc = ipc_free(worker->ipc);
 	worker->store = store_free(worker->store);
 	worker->loop = loop_free(worker->loop);
 	if (worker->ending != END_LEAVE)
@@ -579,6 +604,7 @@ int worker_run(const struct options *options)
 	close_range((unsigned)worker.keep.sock + 1, ~0U, 0);
 	take_items(&worker);
 	open_store(&worker);
+	open_ipc(&worker);
 	open_doors(&worker);
 	close_items(&worker);
 	result = harden(options->harden, worker.fs);

@@ -20,6 +20,7 @@
 #include "base/wire.h"
 #include "fuse/anon.h"
 #include "fuse/door.h"
+#include "fuse/ipc.h"
 #include "fuse/loop.h"
 #include "fuse/store.h"
 #include "tests/scratch.h"
@@ -117,7 +118,7 @@ static uint32_t flags_of(uint32_t bits)
 static void send_on_paths(int sock, const uint8_t *data, size_t size)
 {
 	struct wire_request request = wire_request_make((enum wire_op)(
-		WIRE_OP_PATHS + data[0] % (WIRE_OP_COUNT - WIRE_OP_PATHS)));
+		WIRE_OP_PATHS + data[0] % (WIRE_OP_IPC - WIRE_OP_PATHS)));
 	struct wire_places places = {.base = {bases[data[5] & 3], bases[data[5] >> 2 & 3]}};
 	struct fdpass_sender self = {getpid(), geteuid(), getegid()};
 	static char paths[2 * WIRE_PATH_MAX];
@@ -168,6 +169,7 @@ static void serve(struct store *store, const uint8_t *data, size_t size)
 	int on = 1;
 	int pair[2];
 
+	insist(ipc_new(&options.ipc, &anon, NULL) == 0);
 	insist(loop_new(&ticker.loop) == 0);
 	insist(door_new(&door, ticker.loop, store, NULL, make_listener(), &options) == 0);
 	insist(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, pair) == 0);
@@ -178,6 +180,7 @@ static void serve(struct store *store, const uint8_t *data, size_t size)
 	loop_run(ticker.loop);
 	close(pair[0]);
 	door_free(door);
+	ipc_free(options.ipc);
 	loop_free(ticker.loop);
 	close(ticker.source.fd);
 }

@@ -11,6 +11,7 @@
 #include "base/client.h"
 #include "base/fdpass.h"
 #include "base/wire.h"
+#include "base/wire_ipc.h"
 
 static struct wire_request open_request(void)
 {
@@ -129,7 +130,7 @@ static int judge_paths(enum wire_op op, const char *first, const char *second)
 
 Test(wire, paths_come_by_their_number)
 {
-	for (int op = WIRE_OP_PATHS; op < WIRE_OP_COUNT; op++) {
+	for (int op = WIRE_OP_PATHS; op < WIRE_OP_IPC; op++) {
 		bool two = op == WIRE_SYMLINK || op == WIRE_LINK || op == WIRE_RENAME;
 
 		cr_expect(wire_is_on_paths((unsigned)op));
@@ -403,4 +404,71 @@ Test(client, operations_on_paths)
 	cr_expect_eq(ask_about(WIRE_READLINK, 0, "there", false, &answer), -EPROTO, "no room");
 	answer.text_room = 6;
 	cr_expect_eq(ask_about(WIRE_READLINK, 0, "there", false, &answer), 0);
+}
+
+struct ipc_message {
+	struct wire_request request;
+	struct wire_ipc asked;
+	char bytes[64];
+};
+
+static struct ipc_message ipc_message(enum wire_op op, uint32_t length)
+{
+	struct ipc_message message = {wire_request_make(op), {.length = length}, {0}};
+
+	return message;
+}
+
+static int check_ipc(const struct ipc_message *message)
+{
+	return wire_check_request(&message->request, offsetof(struct ipc_message, bytes) +
+	                                                     message->asked.length);
+}
+
+Test(wire, requests_on_ipc_carry_what_their_operation_takes)
+{
+	struct ipc_message message = ipc_message(WIRE_SEM_OP, 12);
+
+	cr_expect_eq(check_ipc(&message), 0);
+	cr_expect_eq(wire_check_request(&message.request, sizeof message.request), -EPROTO);
+	message.asked.reserved = 1;
+	cr_expect_eq(check_ipc(&message), -EPROTO, "reserved");
+	message = ipc_message(WIRE_SEM_OP, 13);
+	cr_expect_eq(check_ipc(&message), -EPROTO, "half an operation");
+	message = ipc_message(WIRE_MSG_SEND, 13);
+	cr_expect_eq(check_ipc(&message), 0);
+	message.request.header.version = WIRE_VERSION_NEW;
+	cr_expect_eq(check_ipc(&message), -EPROTO, "in a version that has none");
+	message = ipc_message(WIRE_MSG_RECEIVE, 1);
+	cr_expect_eq(check_ipc(&message), -EPROTO, "takes no bytes");
+	message = ipc_message(WIRE_MSG_SEND, WIRE_BYTES_MAX + 1);
+	cr_expect_eq(check_ipc(&message), -EPROTO, "too long");
+	message = ipc_message(WIRE_IPC_GET, 0);
+	cr_expect_eq(check_ipc(&message), -EPROTO, "no family");
+	message.asked.family = WIRE_MQ;
+	cr_expect_eq(check_ipc(&message), -EPROTO, "a family without keys");
+	message.asked.family = WIRE_SEM;
+	cr_expect_eq(check_ipc(&message), 0);
+	wire_request_name(&message.request, "queue", 5);
+	cr_expect_eq(check_ipc(&message), -EPROTO, "takes no name");
+	message = ipc_message(WIRE_MQ_OPEN, 16);
+	wire_request_name(&message.request, "a/b", 3);
+	cr_expect_eq(check_ipc(&message), 0);
+	wire_request_name(&message.request, "a\0b", 3);
+	cr_expect_eq(check_ipc(&message), -EPROTO, "NUL in a name");
+}
+
+Test(wire, answers_on_ipc_are_judged_whole)
+{
+	const struct wire_header asked = {WIRE_MAGIC, WIRE_VERSION, WIRE_MSG_RECEIVE};
+	struct wire_reply reply = {.header = asked};
+	struct wire_ipc_told told = {.length = 3};
+	size_t size = sizeof reply + sizeof told + 3;
+
+	cr_expect_eq(wire_check_ipc_told(&reply, size, &asked, &told), -EPROTO, "a request");
+	reply.header.op |= WIRE_ANSWER;
+	cr_expect_eq(wire_check_ipc_told(&reply, size, &asked, &told), 0);
+	cr_expect_eq(wire_check_ipc_told(&reply, size - 1, &asked, &told), -EPROTO);
+	reply.header.version--;
+	cr_expect_eq(wire_check_ipc_told(&reply, sizeof reply, &asked, &told), -EPROTONOSUPPORT);
 }

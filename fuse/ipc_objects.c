@@ -1,0 +1,323 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Objects, keys, ids and permissions, after Linux's ipc/util.c. */
+#include <errno.h>
+#include <linux/capability.h>
+#include <string.h>
+#include <sys/ipc.h>
+#include <sys/shm.h>
+#include <time.h>
+
+#include "fuse/ipc_share.h"
+#include "fuse/judge.h"
+#include "fuse/peer.h"
+
+enum {
+	CYCLE_MIN = 64, /* indexes that are gone through before one is used again */
+	SEQUENCE_MAX = INT32_MAX >> IPC_INDEX_BITS,
+	INDEX_MASK = (1 << IPC_INDEX_BITS) - 1,
+};
+
+static uint64_t table_of(const struct ipc *ipc, enum wire_family family)
+{
+	return arena_tables(&ipc->arena) + IPC_HEADER_SIZE +
+	       (uint64_t)(family - 1) * IPC_OBJECTS_SIZE;
+}
+
+static const struct ipc_object *object_at(const struct ipc *ipc, enum wire_family family,
+                                          uint64_t index)
+{
+	uint64_t at = table_of(ipc, family) + index * IPC_OBJECT_SIZE;
+
+	return (const struct ipc_object *)(ipc->arena.bytes + at);
+}
+
+static uint64_t index_of(const struct ipc *ipc, const struct ipc_object *object)
+{
+	uint64_t at = arena_offset(&ipc->arena, object);
+
+	return (at - table_of(ipc, (enum wire_family)object->family)) / IPC_OBJECT_SIZE;
+}
+
+int ipc_find_index(const struct ipc *ipc, enum wire_family family, int32_t index,
+                   const struct ipc_object **ret_object)
+{
+	const struct ipc_object *object;
+
+	if (index < 0 || (uint64_t)index >= ipc_header(ipc)->top[family])
+		return -EINVAL;
+	object = object_at(ipc, family, (uint64_t)index);
+	if (!object->serial)
+		return -EINVAL;
+	*ret_object = object;
+	return 0;
+}
+
+int ipc_find(const struct ipc *ipc, enum wire_family family, int32_t id,
+             const struct ipc_object **ret_object)
+{
+	const struct ipc_object *object;
+	int result = id < 0 ? -EINVAL : ipc_find_index(ipc, family, id & INDEX_MASK, &object);
+
+	if (result == 0 && object->id != id)
+		return -EINVAL;
+	if (result == 0)
+		*ret_object = object;
+	return result;
+}
+
+bool ipc_was_removed(const struct ipc *ipc, enum wire_family family, int32_t id, int64_t since)
+{
+	uint64_t index = (uint64_t)id & INDEX_MASK;
+	const struct ipc_object *object;
+
+	if (id < 0 || index >= ipc_header(ipc)->top[family])
+		return false;
+	object = object_at(ipc, family, index);
+	return !object->serial && object->id == id && object->removed >= since;
+}
+
+const struct ipc_object *ipc_next(const struct ipc *ipc, enum wire_family family,
+                                  const struct ipc_object *after)
+{
+	uint64_t index = after ? index_of(ipc, after) + 1 : 0;
+
+	for (; index < ipc_header(ipc)->top[family]; index++) {
+		const struct ipc_object *object = object_at(ipc, family, index);
+
+		if (object->serial)
+			return object;
+	}
+	return NULL;
+}
+
+const struct ipc_object *ipc_find_key(const struct ipc *ipc, enum wire_family family, int32_t key)
+{
+	const struct ipc_object *object = NULL;
+
+	if (key == IPC_PRIVATE)
+		return NULL;
+	do
+		object = ipc_next(ipc, family, object);
+	while (object && object->key != key);
+	return object;
+}
+
+const struct ipc_object *ipc_find_serial(const struct ipc *ipc, enum wire_family family,
+                                         uint64_t serial)
+{
+	const struct ipc_object *object = NULL;
+
+	do
+		object = ipc_next(ipc, family, object);
+	while (object && object->serial != serial);
+	return object;
+}
+
+/* As idr_alloc_cyclic: the first free one from the last on, else from the start. */
+static int64_t find_free(const struct ipc *ipc, enum wire_family family)
+{
+	const struct ipc_header *header = ipc_header(ipc);
+	uint64_t end = header->used[family] * 3 / 2;
+	uint64_t index;
+
+	end = end < CYCLE_MIN ? CYCLE_MIN : end;
+	if (end > 1U << IPC_INDEX_BITS)
+		end = 1U << IPC_INDEX_BITS;
+	if (family == WIRE_MQ && end > IPC_MQ_MAX)
+		end = IPC_MQ_MAX;
+	index = header->next_index[family] < end ? header->next_index[family] : 0;
+	for (uint64_t tried = 0; tried < end; tried++) {
+		if (index >= header->top[family] || !object_at(ipc, family, index)->serial)
+			return (int64_t)index;
+		index = index + 1 < end ? index + 1 : 0;
+	}
+	return -ENOSPC;
+}
+
+/* The record, with memory behind it, and all counters moved on. */
+static int64_t claim(struct ipc *ipc, enum wire_family family)
+{
+	const struct ipc_header *header = ipc_header(ipc);
+	uint64_t sequence = header->sequence[family];
+	int64_t index;
+	uint64_t at;
+	int result = 0;
+
+	/* What was there once is not looked at for ever. */
+	if (!header->used[family])
+		ARENA_SET(&ipc->arena, header->top[family], 0);
+	index = find_free(ipc, family);
+	if (index < 0)
+		return index;
+	at = table_of(ipc, family) + (uint64_t)index * IPC_OBJECT_SIZE;
+	if ((uint64_t)index >= header->top[family]) {
+		result = arena_claim(&ipc->arena, at, IPC_OBJECT_SIZE);
+		ARENA_SET(&ipc->arena, header->top[family], (uint64_t)index + 1);
+	}
+	if (result < 0)
+		return result;
+	/* What comes after the last one is of the same round. */
+	if ((uint64_t)index < header->next_index[family])
+		ARENA_SET(&ipc->arena, header->sequence[family],
+		          sequence + 1 < SEQUENCE_MAX ? sequence + 1 : 0);
+	ARENA_SET(&ipc->arena, header->next_index[family], (uint64_t)index + 1);
+	ARENA_SET(&ipc->arena, header->used[family], header->used[family] + 1);
+	return index;
+}
+
+/* Its block's offset, 0: nobody knows, or -errno. */
+static int64_t note_creator(struct ipc *ipc, struct ipc_call *call)
+{
+	const struct store_creator *creator = call->creator ? call->creator(call) : NULL;
+	int64_t at = creator ? arena_take(&ipc->arena, sizeof *creator) : 0;
+
+	if (at > 0)
+		arena_fill(&ipc->arena, arena_at(&ipc->arena, (uint64_t)at, sizeof *creator),
+		           creator, sizeof *creator);
+	return at;
+}
+
+int ipc_add(struct ipc *ipc, struct ipc_call *call, enum wire_family family, int32_t key,
+            uint32_t mode, uint64_t max, const struct ipc_object **ret_object)
+{
+	const struct ipc_header *header = ipc_header(ipc);
+	const struct store_actor *actor = &call->peer->actor;
+	struct ipc_object object = {
+		.serial = header->serial_next,
+		.family = family,
+		.key = key,
+		.uid = actor->uid,
+		.gid = actor->gid,
+		.cuid = actor->uid,
+		.cgid = actor->gid,
+		.mode = mode & 0777,
+		.time = {0, 0, ipc_now()},
+	};
+	int64_t creator;
+	int64_t index;
+
+	if (header->used[family] >= max)
+		return -ENOSPC;
+	index = claim(ipc, family);
+	creator = index < 0 ? index : note_creator(ipc, call);
+	if (creator < 0)
+		return (int)creator;
+	object.creator = (uint64_t)creator;
+	object.sequence = (uint32_t)header->sequence[family];
+	if (family != WIRE_MQ)
+		object.id = (int32_t)(object.sequence << IPC_INDEX_BITS | (uint32_t)index);
+	*ret_object = object_at(ipc, family, (uint64_t)index);
+	ARENA_SET(&ipc->arena, header->serial_next, object.serial + 1);
+	arena_set(&ipc->arena, *ret_object, &object, sizeof object);
+	return 0;
+}
+
+static int64_t monotonic_now(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (int64_t)now.tv_sec * 1000000000 + now.tv_nsec;
+}
+
+/* Its id stays in the record, for those who have waited: see ipc_was_removed. */
+void ipc_remove(struct ipc *ipc, const struct ipc_object *object)
+{
+	const struct ipc_header *header = ipc_header(ipc);
+
+	ipc_share_revoke(ipc, object);
+	ipc_changed(ipc, object);
+	ipc_drop_with_commit(ipc, object->serial);
+	if (object->creator)
+		arena_give(&ipc->arena, object->creator, sizeof(struct store_creator));
+	ARENA_SET(&ipc->arena, object->removed, monotonic_now());
+	ARENA_SET(&ipc->arena, header->used[object->family], header->used[object->family] - 1);
+	ARENA_SET(&ipc->arena, object->serial, 0);
+}
+
+static bool in_group(const struct store_actor *actor, const struct ipc_object *object)
+{
+	return judge_in_group(actor, object->cgid) || judge_in_group(actor, object->gid);
+}
+
+int ipc_allow(struct ipc_call *call, const struct ipc_object *object, uint32_t want)
+{
+	const struct store_actor *actor = &call->peer->actor;
+	uint32_t granted = object->mode;
+	uint32_t wanted = (want >> 6 | want >> 3 | want) & 07;
+
+	if (actor->uid == object->cuid || actor->uid == object->uid)
+		granted >>= 6;
+	else if (((granted >> 3 ^ granted) & wanted) && in_group(actor, object))
+		granted >>= 3;
+	if ((wanted & ~granted) == 0 || judge_has_capability(actor, CAP_IPC_OWNER))
+		return 0;
+	return -EACCES;
+}
+
+int ipc_allow_owner(struct ipc_call *call, const struct ipc_object *object)
+{
+	const struct store_actor *actor = &call->peer->actor;
+
+	if (actor->uid == object->cuid || actor->uid == object->uid ||
+	    judge_has_capability(actor, CAP_SYS_ADMIN))
+		return 0;
+	return -EPERM;
+}
+
+void ipc_set_owner(struct ipc *ipc, const struct ipc_object *object,
+                   const struct wire_ipc_stat *stat)
+{
+	/* Those who could have it as memory may not be those who can now. */
+	if (object->uid != stat->uid || object->gid != stat->gid ||
+	    object->mode != (stat->mode & 0777))
+		ipc_share_revoke(ipc, object);
+	ARENA_SET(&ipc->arena, object->uid, stat->uid);
+	ARENA_SET(&ipc->arena, object->gid, stat->gid);
+	ARENA_SET(&ipc->arena, object->mode, stat->mode & 0777);
+	ARENA_SET(&ipc->arena, object->time[2], ipc_now());
+}
+
+struct wire_ipc_stat ipc_describe(const struct ipc_object *object)
+{
+	return (struct wire_ipc_stat){
+		.key = object->key,
+		.id = object->id,
+		.uid = object->uid,
+		.gid = object->gid,
+		.cuid = object->cuid,
+		.cgid = object->cgid,
+		.mode = object->mode | (object->flags & IPC_DEST ? SHM_DEST : 0U) |
+		        (object->flags & IPC_LOCKED ? SHM_LOCKED : 0U),
+		.sequence = object->sequence,
+		.size = object->size,
+		.count = object->family == WIRE_SHM ? object->count : 0,
+		.time = {object->time[0], object->time[1], object->time[2]},
+		.pid = {object->pid[0], object->pid[1]},
+		.family = object->family,
+	};
+}
+
+int ipc_get(struct ipc *ipc, struct ipc_call *call, enum wire_family family,
+            int (*make)(struct ipc *ipc, struct ipc_call *call),
+            int (*fits)(const struct ipc_object *object, const struct ipc_call *call))
+{
+	uint32_t flags = call->asked->flags;
+	const struct ipc_object *object;
+	int result = 0;
+
+	if (call->asked->id == IPC_PRIVATE)
+		return make ? make(ipc, call) : -EINVAL;
+	object = ipc_find_key(ipc, family, call->asked->id);
+	if (!object && !(flags & IPC_CREAT))
+		return -ENOENT;
+	if (!object)
+		return make ? make(ipc, call) : -EINVAL;
+	if ((flags & IPC_CREAT) && (flags & IPC_EXCL))
+		return -EEXIST;
+	if (fits)
+		result = fits(object, call);
+	if (result == 0)
+		result = ipc_allow(call, object, flags);
+	return result < 0 ? result : object->id;
+}
