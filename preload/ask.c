@@ -2,12 +2,14 @@
 #include "preload/ask.h"
 
 #include "base/own.h"
+#include "preload/ask_i.h"
 #include "preload/boot.h"
-#include "preload/pool.h"
 #include "preload/roads.h"
+#include "preload/shared.h"
 #include "preload/start.h"
 
-enum { ATTEMPTS = 3 };
+/* Of those kept none may be of a daemon that is still there. */
+enum { ATTEMPTS = POOL_SIZE + 2 };
 
 static const char *unless_empty(const struct text *text)
 {
@@ -70,39 +72,19 @@ static int connect_anew(int other, struct text *ret_why)
 	if (sock < 0) {
 		/* It may be another daemon. */
 		roads_forget();
+		shared_forget_all();
 		sock = connect_somewhere(ret_why);
 	}
 	return sock < 0 ? sock : pool_move_up(sock);
 }
 
-/* A request, with its paths if it is about some. */
-struct question {
-	struct wire_request *request;
-	const struct client_places *places;
-};
-
-static int put(int sock, const struct question *question, struct client_answer *ret_answer)
-{
-	if (question->places)
-		return client_ask_places(sock, question->request, question->places, ret_answer);
-	return client_ask(sock, question->request, ret_answer);
-}
-
-static bool brings_file(const struct wire_request *request)
-{
-	enum wire_op op = request->header.op;
-
-	return op == WIRE_OPEN || op == WIRE_OPEN_PATH || op == WIRE_TRADE ||
-	       (op == WIRE_LOOKUP && (request->flags & WIRE_WANT_FILE));
-}
-
 /* A free descriptor number must be there before anything is changed for an fd that could not be
  * handed over. */
-static int check_room(const struct line *line, const struct wire_request *request)
+static int check_room(const struct line *line, const struct question *question)
 {
 	int spare;
 
-	if (!brings_file(request))
+	if (!question->brings_file)
 		return 0;
 	spare = sys_fcntl(line->sock, F_DUPFD_CLOEXEC, 0);
 	if (spare < 0)
@@ -111,38 +93,53 @@ static int check_room(const struct line *line, const struct wire_request *reques
 	return 0;
 }
 
-/* Another thread took the last number meanwhile. */
-static void undo(const struct line *line, const struct question *question,
-                 const struct client_answer *answer)
-{
-	const struct wire_request *request = question->request;
-	struct wire_request removal =
-		wire_request_make(question->places ? WIRE_REMOVE : WIRE_UNLINK);
-	struct question remove = {&removal, question->places};
-	struct client_answer ignored = {.text = answer->text, .text_room = answer->text_room};
-
-	if (!answer->reply.created || !answer->reply.ino)
-		return;
-	if (!question->places)
-		wire_request_name(&removal, request->name, request->name_length);
-	removal.ino = answer->reply.ino;
-	put(line->sock, &remove, &ignored);
-}
-
-static int ask_once(const struct question *question, struct client_answer *ret_answer,
-                    struct text *ret_why)
+/* sock: -errno when there is none to be had. */
+static struct line take(struct text *ret_why)
 {
 	int other;
 	struct line line = pool_take(&other);
-	int result;
 
 	if (line.sock < 0)
 		line.sock = connect_anew(other, ret_why);
-	result = line.sock < 0 ? line.sock : check_room(&line, question->request);
+	return line;
+}
+
+/* A new one comes by way of one that is not for waiting, which is made first: a child that is
+ * forked has nothing else to go on by. */
+static struct line take_to_wait(struct text *ret_why)
+{
+	int other;
+	struct line line = pool_take_to_wait(&other);
+	struct line first;
+
+	if (line.sock >= 0)
+		return line;
+	if (other < 0) {
+		first = take(ret_why);
+		other = first.sock < 0 ? first.sock :
+		                         sys_fcntl(first.sock, F_DUPFD_CLOEXEC, 0);
+		if (first.sock < 0)
+			pool_cut(first);
+		else
+			pool_put(first);
+	}
+	line.sock = other < 0 ? other : connect_anew(other, ret_why);
+	if (line.sock >= 0)
+		pool_note(line);
+	return line;
+}
+
+static int ask_once(const struct question *question, struct text *ret_why)
+{
+	struct line line = question->may_wait ? take_to_wait(ret_why) : take(ret_why);
+	int result;
+
+	result = line.sock < 0 ? line.sock : check_room(&line, question);
 	if (result == 0)
-		result = put(line.sock, question, ret_answer);
-	if (result == -EMFILE && line.sock >= 0)
-		undo(&line, question, ret_answer);
+		result = question->put(question, line);
+	/* Another thread took the last number meanwhile. */
+	if (result == -EMFILE && line.sock >= 0 && question->undo)
+		question->undo(question, line.sock);
 	if (line.sock >= 0 && (result == 0 || result == -EMFILE))
 		pool_put(line);
 	else
@@ -165,13 +162,13 @@ static int as_host_sees(int result)
 }
 
 /* One line: what failed and, if that is known, why. */
-static void log_failure(int result, const struct client_answer *answer, struct text *why)
+static void log_failure(int result, const struct question *question, struct text *why)
 {
 	if (!why->length)
 		text_string(why, "no answer from the daemon");
 	if (result == -EPROTONOSUPPORT) {
 		text_string(why, ": it speaks version ");
-		text_number(why, answer->reply.header.version);
+		text_number(why, question->header->version);
 		text_string(why, " and this library ");
 		text_number(why, WIRE_VERSION);
 		text_string(why, ": use both from one build");
@@ -179,35 +176,96 @@ static void log_failure(int result, const struct client_answer *answer, struct t
 	boot_log_error(*why, -result);
 }
 
-static int ask_question(const struct question *question, struct client_answer *ret_answer)
+int ask_question(const struct question *question)
 {
 	struct text why = TEXT_NULL;
 	int result = -ECONNRESET;
 
-	ret_answer->fd = -1;
-	ret_answer->reply.created = 0;
-	ret_answer->reply.header.version = 0;
 	/* A daemon that ends between two requests, of itself or not, has not seen this one. */
 	for (int attempt = 0; attempt < ATTEMPTS && result == -ECONNRESET; attempt++) {
 		why = TEXT_NULL;
-		result = ask_once(question, ret_answer, &why);
+		result = ask_once(question, &why);
 	}
-	if (result == 0) {
-		if (ret_answer->fd >= 0)
-			roads_note_limits(&ret_answer->reply.roads);
-		return ret_answer->reply.result;
-	}
-	log_failure(result, ret_answer, &why);
-	return as_host_sees(result);
+	if (result < 0)
+		log_failure(result, question, &why);
+	return result < 0 ? as_host_sees(result) : 0;
+}
+
+/* A request, with its paths if it is about some. */
+struct inquiry {
+	struct wire_request *request;
+	const struct client_places *places;
+	struct client_answer *answer;
+};
+
+static int put(const struct question *question, struct line line)
+{
+	const struct inquiry *inquiry = question->what;
+
+	if (inquiry->places)
+		return client_ask_places(line.sock, inquiry->request, inquiry->places,
+		                         inquiry->answer);
+	return client_ask(line.sock, inquiry->request, inquiry->answer);
+}
+
+static bool brings_file(const struct wire_request *request)
+{
+	enum wire_op op = request->header.op;
+
+	return op == WIRE_OPEN || op == WIRE_OPEN_PATH || op == WIRE_TRADE ||
+	       (op == WIRE_LOOKUP && (request->flags & WIRE_WANT_FILE));
+}
+
+static void undo(const struct question *question, int sock)
+{
+	const struct inquiry *inquiry = question->what;
+	const struct client_answer *answer = inquiry->answer;
+	const struct wire_request *request = inquiry->request;
+	struct wire_request removal = wire_request_make(inquiry->places ? WIRE_REMOVE :
+	                                                                  WIRE_UNLINK);
+	struct client_answer ignored = {.text = answer->text, .text_room = answer->text_room};
+
+	if (!answer->reply.created || !answer->reply.ino)
+		return;
+	if (!inquiry->places)
+		wire_request_name(&removal, request->name, request->name_length);
+	removal.ino = answer->reply.ino;
+	if (inquiry->places)
+		client_ask_places(sock, &removal, inquiry->places, &ignored);
+	else
+		client_ask(sock, &removal, &ignored);
+}
+
+static int inquire(struct inquiry inquiry)
+{
+	struct client_answer *answer = inquiry.answer;
+	struct question question = {
+		.put = put,
+		.undo = undo,
+		.what = &inquiry,
+		.brings_file = brings_file(inquiry.request),
+		.header = &answer->reply.header,
+	};
+	int result;
+
+	answer->fd = -1;
+	answer->reply.created = 0;
+	answer->reply.header.version = 0;
+	result = ask_question(&question);
+	if (result < 0)
+		return result;
+	if (answer->fd >= 0)
+		roads_note_limits(&answer->reply.roads);
+	return answer->reply.result;
 }
 
 int ask(struct wire_request *request, struct client_answer *ret_answer)
 {
-	return ask_question(&(struct question){request, NULL}, ret_answer);
+	return inquire((struct inquiry){request, NULL, ret_answer});
 }
 
 int ask_places(struct wire_request *request, const struct client_places *places,
                struct client_answer *ret_answer)
 {
-	return ask_question(&(struct question){request, places}, ret_answer);
+	return inquire((struct inquiry){request, places, ret_answer});
 }

@@ -25,8 +25,21 @@ enum mmap_mode {
  *            guard_count
  *   pool.c   pool               the connections, lock-free
  *   table.c  semaphores         what sem_open mapped, under the lock of lock.c
- *   lock.c   lock,              the library's one lock
- *            mask_at_fork       under it
+ *   lock.c   lock,              the library's lock
+ *            attachments_lock,  that of attachments
+ *            attachments_holder
+ *            mask_at_fork       under both
+ *   attach.c table,             attachments, under their lock
+ *            attach_from,       read by all
+ *            attach_to
+ *   presence.c presences        this process's and its child's, under the lock
+ *   mq_table.c places,          what is known of queues, lock-free
+ *            next_way, mq_marks
+ *   mq_notify.c registrations,  for notices, and what waits for them, under the lock; ...
+ *            signal_pipes,
+ *            has_signal_thread
+ *            mq_notice_count,   ... how many there are, and were, lock-free
+ *            last_number
  *   views.c  views,             emulated mappings, under the lock; their numbers are read by all
  *            views_count,
  *            views_shared_count

@@ -11,6 +11,7 @@
 #include "preload/boot.h"
 #include "preload/export.h"
 #include "preload/lock.h"
+#include "preload/mq.h"
 #include "preload/points.h"
 #include "preload/pool.h"
 #include "preload/real.h"
@@ -109,6 +110,13 @@ void guard_close(int *place)
 	sys_close(fd);
 }
 
+void guard_forget(int *place)
+{
+	if (guard_owns(*place) && atomic_load(&guarded[*place]) == place)
+		leave(*place);
+	*place = -1;
+}
+
 /* To another number, for the program wants this one. The lock is held. */
 static int move(int fd)
 {
@@ -159,11 +167,18 @@ __attribute__((noinline)) static int close_carefully(int fd)
 	return REAL(close)(fd);
 }
 
-EXPORT int close(int fd)
+int guard_close_theirs(int fd)
 {
 	if (is_to_be_looked_at())
 		return close_carefully(fd);
 	return REAL(close)(fd);
+}
+
+EXPORT int close(int fd)
+{
+	if (__builtin_expect(mq_minds_close(fd), 0))
+		return mq_close_number(fd);
+	return guard_close_theirs(fd);
 }
 
 static int duplicate(int fd, int number, int flags, bool has_flags)
@@ -200,18 +215,39 @@ __attribute__((noinline)) static int duplicate_carefully(int fd, int number, int
 	return duplicate(fd, number, flags, has_flags);
 }
 
-EXPORT int dup2(int fd, int number)
+static int duplicate_any(int fd, int number, int flags, bool has_flags)
 {
 	if (is_to_be_looked_at())
-		return duplicate_carefully(fd, number, 0, false);
-	return REAL(dup2)(fd, number);
+		return duplicate_carefully(fd, number, flags, has_flags);
+	return duplicate(fd, number, flags, has_flags);
+}
+
+__attribute__((noinline)) static int duplicate_over_queue(int fd, int number, int flags,
+                                                          bool has_flags)
+{
+	struct mq_parting parting = {false};
+	bool is_over = fd != number && is_open(fd);
+	int result;
+
+	if (is_over)
+		mq_part_begin(number, &parting);
+	result = duplicate_any(fd, number, flags, has_flags);
+	mq_part_end(&parting, result >= 0);
+	return result;
+}
+
+EXPORT int dup2(int fd, int number)
+{
+	if (__builtin_expect(mq_minds_close(number), 0))
+		return duplicate_over_queue(fd, number, 0, false);
+	return duplicate_any(fd, number, 0, false);
 }
 
 EXPORT int dup3(int fd, int number, int flags)
 {
-	if (is_to_be_looked_at())
-		return duplicate_carefully(fd, number, flags, true);
-	return REAL(dup3)(fd, number, flags);
+	if (__builtin_expect(mq_minds_close(number), 0))
+		return duplicate_over_queue(fd, number, flags, true);
+	return duplicate_any(fd, number, flags, true);
 }
 
 /* The first of ours from `first` to `last`, or what comes after that. */
@@ -245,6 +281,8 @@ EXPORT int close_range(unsigned first, unsigned last, int flags)
 	uint64_t before;
 	int result;
 
+	if (first <= last && !(flags & (int)CLOSE_RANGE_CLOEXEC))
+		mq_close_range(first, last);
 	/* What is to be close-on-exec: ours are. */
 	if (!is_to_be_looked_at() || first > last || (flags & (int)CLOSE_RANGE_CLOEXEC))
 		return REAL(close_range)(first, last, flags);
@@ -271,6 +309,7 @@ EXPORT void closefrom(int lowest)
 	int last = highest;
 	uint64_t before;
 
+	mq_close_range(lowest < 0 ? 0 : (unsigned)lowest, UINT_MAX);
 	if (!is_to_be_looked_at()) {
 		REAL(closefrom)(lowest);
 		return;

@@ -21,6 +21,12 @@ int guard_copy(int fd, int *place);
 /* Closes it and puts -1 there. */
 void guard_close(int *place);
 
+/* It is not ours any more: the program closed it by a way that can't be seen. -1 is put there. */
+void guard_forget(int *place);
+
 bool guard_owns(int fd);
+
+/* close(2), with errno, of a number that is the program's; EBADF for ours. */
+int guard_close_theirs(int fd);
 
 #endif

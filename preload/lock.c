@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* A futex of our own: pthread_mutex_lock is a call that the library wraps. Around fork it is held,
- * so that the child has tables that are whole. */
+/* Futexes of our own: pthread_mutex_lock is a call that the library wraps. Around fork both are
+ * held, so that the child has tables that are whole. */
 #include "preload/lock.h"
 
 #include <linux/futex.h>
@@ -9,36 +9,57 @@
 #include <stdatomic.h>
 
 #include "base/sys.h"
+#include "preload/mq.h"
+#include "preload/pool.h"
+#include "preload/presence.h"
 #include "preload/refresh.h"
 #include "preload/sync.h"
 
 enum { FREE, TAKEN, WAITED_FOR };
 
-static atomic_int lock;
-static uint64_t mask_at_fork; /* under the lock */
+static atomic_int lock, attachments_lock;
+static _Atomic pid_t attachments_holder;
+static uint64_t mask_at_fork; /* under both */
 
-void lock_enter(void)
+static void enter(atomic_int *which)
 {
 	int was = FREE;
 
-	if (atomic_compare_exchange_strong(&lock, &was, TAKEN))
+	if (atomic_compare_exchange_strong(which, &was, TAKEN))
 		return;
-	while (atomic_exchange(&lock, WAITED_FOR) != FREE)
-		sys_call(SYS_futex, (long)&lock, FUTEX_WAIT_PRIVATE, WAITED_FOR, 0, 0, 0);
+	while (atomic_exchange(which, WAITED_FOR) != FREE)
+		sys_call(SYS_futex, (long)which, FUTEX_WAIT_PRIVATE, WAITED_FOR, 0, 0, 0);
+}
+
+static void leave(atomic_int *which)
+{
+	if (atomic_exchange(which, FREE) == WAITED_FOR)
+		sys_call(SYS_futex, (long)which, FUTEX_WAKE_PRIVATE, 1, 0, 0, 0);
+}
+
+void lock_enter(void)
+{
+	enter(&lock);
 }
 
 void lock_exit(void)
 {
-	if (atomic_exchange(&lock, FREE) == WAITED_FOR)
-		sys_call(SYS_futex, (long)&lock, FUTEX_WAKE_PRIVATE, 1, 0, 0, 0);
+	leave(&lock);
 }
 
-uint64_t lock_take(void)
+static uint64_t block_signals(void)
 {
 	const uint64_t all = UINT64_MAX;
 	uint64_t before;
 
 	sys_sigmask(SIG_SETMASK, &all, &before);
+	return before;
+}
+
+uint64_t lock_take(void)
+{
+	uint64_t before = block_signals();
+
 	lock_enter();
 	return before;
 }
@@ -49,26 +70,64 @@ void lock_leave(uint64_t before)
 	sys_sigmask(SIG_SETMASK, &before, NULL);
 }
 
+uint64_t lock_take_attachments(void)
+{
+	uint64_t before = block_signals();
+
+	enter(&attachments_lock);
+	atomic_store(&attachments_holder, sync_thread());
+	return before;
+}
+
+void lock_leave_attachments(uint64_t before)
+{
+	atomic_store(&attachments_holder, 0);
+	leave(&attachments_lock);
+	sys_sigmask(SIG_SETMASK, &before, NULL);
+}
+
+bool lock_has_attachments(void)
+{
+	return atomic_load(&attachments_holder) == sync_thread();
+}
+
 static void before_fork(void)
 {
-	uint64_t before = lock_take();
+	uint64_t before = block_signals();
 
+	enter(&attachments_lock);
+	lock_enter();
 	mask_at_fork = before;
 	refresh_before_fork();
+	presence_before_fork();
+}
+
+static void after_fork(void)
+{
+	uint64_t before = mask_at_fork;
+
+	lock_exit();
+	leave(&attachments_lock);
+	sys_sigmask(SIG_SETMASK, &before, NULL);
 }
 
 static void after_fork_parent(void)
 {
-	lock_leave(mask_at_fork);
+	presence_after_fork_parent();
+	after_fork();
 }
 
 static void after_fork_child(void)
 {
 	claims_after_fork();
 	refresh_after_fork();
-	/* Who waited for it has stayed behind. */
+	mq_notify_after_fork_child();
+	pool_after_fork_child();
+	presence_after_fork_child();
+	/* Who waited for them has stayed behind. */
+	atomic_store(&attachments_lock, TAKEN);
 	atomic_store(&lock, TAKEN);
-	lock_leave(mask_at_fork);
+	after_fork();
 	refresh_begin();
 }
 

@@ -12,6 +12,7 @@
 #include "base/own.h"
 #include "base/token.h"
 #include "preload/ask.h"
+#include "preload/attach.h"
 #include "preload/boot.h"
 #include "preload/export.h"
 #include "preload/host.h"
@@ -122,6 +123,20 @@ static long take_memory(const struct view *view, int flags)
 	                 flags | MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 }
 
+/* Not beside an address that was asked for: what comes there next is the program's to say. */
+static void *take_twin(const struct view *view)
+{
+	static uintptr_t next = ADDRESSES / 4 * 3 & -(uintptr_t)VIEW_PAGE;
+	long twin = -EINVAL;
+
+	if (view->start) {
+		twin = host_mmap((void *)next, view->length, PROT_READ | PROT_WRITE,
+		                 MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+		next += view->length;
+	}
+	return sys_is_error((void *)twin) ? host_take(view->length) : (void *)twin;
+}
+
 static void drop_view(const struct view *view)
 {
 	if (view->twin)
@@ -136,7 +151,7 @@ long maps_make_view(struct view *view, int flags)
 	long address = -ENOMEM, result;
 
 	if (view->kind == VIEW_SHARED)
-		view->twin = host_take(view->length);
+		view->twin = take_twin(view);
 	if (view->kind != VIEW_SHARED || view->twin)
 		address = take_memory(view, flags);
 	if (sys_is_error((void *)address)) {
@@ -232,7 +247,7 @@ static long make_locked(const struct wish *wish, const struct stat *status, bool
 	uintptr_t alias = 0;
 
 	if (result == 0 && view.kind == VIEW_SHARED && !wish->address &&
-	    !(wish->flags & (MAP_32BIT | MAP_LOCKED)))
+	    !(wish->flags & (MAP_FIXED | MAP_32BIT | MAP_LOCKED)))
 		alias = views_alias(status, &view, can_write(wish->fd));
 	if (alias)
 		return (long)alias;
@@ -430,10 +445,50 @@ static long map_natively(const struct wish *wish)
 	return mapped == MAP_FAILED ? -error : (long)mapped;
 }
 
+/* By the road that is the process's. */
+static long map_somehow(const struct wish *wish)
+{
+	int before = errno;
+	long result;
+
+	if (!real_if_ready())
+		return sys_call(SYS_mmap, (long)wish->address, (long)wish->length,
+		                wish->protection, wish->flags, wish->fd, wish->offset);
+	result = boot_config()->mmap == MMAP_NATIVE ? map_natively(wish) : map(wish);
+	errno = before;
+	return result == -HOST_LACKS ? -ENOMEM : result;
+}
+
+long maps_mmap(void *address, size_t length, int protection, int flags, int fd)
+{
+	return map_somehow(&(struct wish){address, length, protection, flags, fd, 0});
+}
+
+/* Over shared memory of System V. */
+static long map_over(const struct wish *wish)
+{
+	struct range range = range_of(wish->address, wish->length);
+	uint64_t before = lock_take_attachments();
+	long result = attach_reserve();
+
+	if (result == 0)
+		result = map_somehow(wish);
+	if (!sys_is_error((void *)result)) {
+		attach_cut(&range);
+		attach_tell();
+	}
+	lock_leave_attachments(before);
+	return result;
+}
+
+static bool is_over(const struct wish *wish)
+{
+	return (wish->flags & MAP_FIXED) && !(wish->flags & MAP_FIXED_NOREPLACE) &&
+	       attach_may_touch(wish->address, wish->length) && !lock_has_attachments();
+}
+
 static void *export_address(long result)
 {
-	if (result == -HOST_LACKS)
-		result = -ENOMEM;
 	return export_long(sys_is_error((void *)result) ? result : 0) < 0 ? MAP_FAILED :
 	                                                                    (void *)result;
 }
@@ -444,8 +499,9 @@ EXPORT void *mmap(void *addr, size_t length, int prot, int flags, int fd, off_t 
 	const struct real *real = real_if_ready();
 	int before = errno;
 	struct wish wish = {addr, length, prot, flags, fd, offset};
-	long result;
 
+	if (is_over(&wish))
+		return export_address(map_over(&wish));
 	if (real && (flags & (MAP_TYPE | MAP_ANONYMOUS)) == (MAP_PRIVATE | MAP_ANONYMOUS) &&
 	    !views_any()) {
 		void *mapped = real->mmap(addr, length, prot, flags, fd, offset);
@@ -455,14 +511,7 @@ EXPORT void *mmap(void *addr, size_t length, int prot, int flags, int fd, off_t 
 			return mapped;
 		errno = before;
 	}
-	if (!real)
-		result = sys_call(SYS_mmap, (long)addr, (long)length, prot, flags, fd, offset);
-	else if (boot_config()->mmap == MMAP_NATIVE)
-		result = map_natively(&wish);
-	else
-		result = map(&wish);
-	errno = before;
-	return export_address(result);
+	return export_address(map_somehow(&wish));
 }
 
 EXPORT_SAME(mmap64, mmap);

@@ -16,4 +16,11 @@ long maps_make_view(struct view *view, int flags);
 /* munmap(2), with the lock held. Returns 0 or -errno. */
 int protect_unmap_locked(void *address, size_t length);
 
+/* The same without the lock, and of what is no attachment of shared memory (attach.h). */
+int protect_munmap(void *address, size_t length);
+
+/* mmap(2) of a file from its start, wherever it is done: the address, or -errno. It does not look
+ * at attachments. */
+long maps_mmap(void *address, size_t length, int protection, int flags, int fd);
+
 #endif

@@ -1,13 +1,20 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* memfd_create, where the host refuses it: a file without a name from the store, which is a
  * tmpfs's as a memfd is, and, as one without MFD_ALLOW_SEALING, takes no seals. Seals and huge
- * pages it can't have: then the host's word holds. */
+ * pages only a memfd has: the daemon, which the host may not refuse it, makes one for us. Nothing
+ * else would be honest: seals are for those who do not trust whoever made them, and who would have
+ * but our word. */
 #include <fcntl.h>
 #include <linux/memfd.h>
+#include <stdatomic.h>
 #include <stdbool.h>
+#include <string.h>
 #include <sys/mman.h>
 
 #include "base/own.h"
+#include "preload/ask_ipc.h"
+#include "preload/boot.h"
+#include "preload/emu_ipc.h"
 #include "preload/export.h"
 #include "preload/host.h"
 #include "preload/maps.h"
@@ -25,7 +32,7 @@ enum {
 	NAME_LENGTH_MAX = 249,
 	WORD = sizeof(uint64_t),
 	KNOWN = MFD_CLOEXEC | MFD_ALLOW_SEALING | MFD_HUGETLB | MFD_NOEXEC_SEAL | MFD_EXEC,
-	REFUSED = MFD_ALLOW_SEALING | MFD_HUGETLB,
+	ONLY_MEMFDS = MFD_ALLOW_SEALING | MFD_HUGETLB,
 };
 
 /* Whether there is memory at an address to be read: asked by a call that reads it, unless it is 0,
@@ -103,8 +110,42 @@ static int make_file(unsigned flags)
 	return fd_steal(&file);
 }
 
+/* Returns the program's descriptor, or -errno. */
+static int have_made(const char *name, unsigned flags)
+{
+	struct client_ipc call = client_ipc_make(WIRE_MEMFD);
+	int result;
+
+	wire_request_name(&call.request, name, strlen(name));
+	call.asked.flags = flags;
+	result = ask_ipc(&call, CLIENT_PATIENT, false);
+	if (result < 0)
+		return result;
+	if (!(flags & MFD_CLOEXEC))
+		sys_fcntl(call.fd, F_SETFD, 0);
+	return call.fd;
+}
+
+/* These say something that is so. */
+static bool is_true(int result)
+{
+	return result >= 0 || result == -EMFILE || result == -ENFILE || result == -ENOMEM;
+}
+
+static void log_refusal(int result)
+{
+	static atomic_bool is_told;
+	struct text line = TEXT_NULL;
+
+	if (atomic_exchange(&is_told, true))
+		return;
+	text_string(&line, "memfd_create: neither this host nor the daemon makes sealable files "
+	            "(MFD_ALLOW_SEALING), so it is EINVAL");
+	boot_log_error(line, -result);
+}
+
 /* -HOST_LACKS: the host's word holds. */
-static int emu_memfd_create(const char *name, unsigned flags)
+static int emulate(const char *name, unsigned flags)
 {
 	int result = judge_flags(flags);
 
@@ -112,22 +153,41 @@ static int emu_memfd_create(const char *name, unsigned flags)
 		result = judge_name(name);
 	if (result < 0)
 		return result;
-	result = flags & REFUSED ? -HOST_LACKS : make_file(flags);
-	/* These say something that is so; that there is no store is not the program's affair. */
-	if (result < 0 && result != -EMFILE && result != -ENFILE && result != -ENOMEM)
-		return -HOST_LACKS;
+	if (flags & (ONLY_MEMFDS | MFD_NOEXEC_SEAL)) {
+		result = have_made(name, flags);
+		if (is_true(result))
+			return result;
+	}
+	if (flags & MFD_ALLOW_SEALING) {
+		log_refusal(result);
+		return -EINVAL;
+	}
+	if (!(flags & ONLY_MEMFDS))
+		result = make_file(flags);
+	/* That there is no store is not the program's affair. */
+	return is_true(result) ? result : -HOST_LACKS;
+}
+
+long emu_memfd_create(const char *name, unsigned flags)
+{
+	int before = errno;
+	long result = host_memfd_create(name, flags);
+
+	if (result != -HOST_LACKS)
+		return result;
+	result = emulate(name, flags);
+	if (result == -HOST_LACKS) {
+		result = real_calls()->memfd_create(name, flags);
+		result = result < 0 ? -errno : result;
+		errno = before;
+	} else if (result >= 0) {
+		/* A bad name can't be told. */
+		trace_name("memfd_create", name, result);
+	}
 	return result;
 }
 
 EXPORT int memfd_create(const char *name, unsigned flags)
 {
-	int result = host_memfd_create(name, flags);
-
-	if (result != -HOST_LACKS)
-		return export_result(result);
-	result = emu_memfd_create(name, flags);
-	if (result == -HOST_LACKS)
-		return real_calls()->memfd_create(name, flags);
-	/* A bad name can't be told. */
-	return result < 0 ? export_result(result) : export_named("memfd_create", name, result);
+	return (int)export_long(emu_memfd_create(name, flags));
 }

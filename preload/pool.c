@@ -13,6 +13,7 @@
 #include "preload/pool.h"
 
 #include <pthread.h>
+#include <signal.h>
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <sys/mman.h>
@@ -20,7 +21,13 @@
 
 #include "base/own.h"
 
-enum { FDS_ABOVE = 1024, FDS_RESERVED = 64 };
+enum {
+	FDS_ABOVE = 1024,
+	FDS_RESERVED = 64,
+	WAITS_MAX = 64, /* noted; POOL_SIZE of them are kept */
+	SLOTS = POOL_SIZE + WAITS_MAX,
+	KEPT = 2 * POOL_SIZE, /* the first of them */
+};
 
 /* The socket is the user's to change, while in use, and anybody's to look at. */
 struct slot {
@@ -28,10 +35,13 @@ struct slot {
 	_Atomic int sock;       /* -1: none; 0 before the first use */
 	_Atomic dev_t device;
 	_Atomic ino_t inode;
+	/* Of who waits in it, as long as it does. */
+	_Atomic pthread_t thread;
+	_Atomic uintptr_t frame;
 };
 
 static struct {
-	struct slot slots[POOL_SIZE];
+	struct slot slots[SLOTS]; /* from POOL_SIZE on they are to wait over */
 	_Atomic(_Atomic uint64_t *) generation; /* the wiped page; NULL: not mapped yet; &forks: it
 	                                           can't be had */
 	_Atomic uint64_t generation_last; /* what it was, in whoever forked us too */
@@ -109,8 +119,8 @@ static bool claim(struct slot *slot, uint64_t self, uint64_t *ret_before)
 	return !in_use && atomic_compare_exchange_strong(&slot->state, &state, self << 1 | 1);
 }
 
-/* A duplicate of whichever connection there is. First duplicated, then looked at: its user may be
- * closing it, and its number be another file's by then. */
+/* A duplicate of whichever connection there is that nobody waits over. First duplicated, then
+ * looked at: its user may be closing it, and its number be another file's by then. */
 static int duplicate_any(void)
 {
 	for (int at = 0; at < POOL_SIZE; at++) {
@@ -126,12 +136,13 @@ static int duplicate_any(void)
 	return -1;
 }
 
-struct line pool_take(int *ret_other)
+/* One of those from a place on, without what other there may be. */
+static struct line take(int from, int end, int *ret_strangers)
 {
 	uint64_t self = own_generation();
 
-	*ret_other = -1;
-	for (int at = 0; at < POOL_SIZE; at++) {
+	*ret_strangers = -1;
+	for (int at = from; at < end; at++) {
 		struct slot *slot = &pool.slots[at];
 		uint64_t before;
 
@@ -140,36 +151,113 @@ struct line pool_take(int *ret_other)
 		if (before && is_kept_socket(slot, slot->sock)) {
 			if (before >> 1 == self)
 				return (struct line){.sock = slot->sock, .slot = at};
-			*ret_other = slot->sock;
-		} else {
-			*ret_other = duplicate_any();
+			*ret_strangers = slot->sock;
 		}
 		slot->sock = -1;
 		return (struct line){.sock = -1, .slot = at};
 	}
-	*ret_other = duplicate_any();
 	return (struct line){.sock = -1, .slot = -1};
+}
+
+struct line pool_take(int *ret_other)
+{
+	struct line line = take(0, POOL_SIZE, ret_other);
+
+	if (line.sock < 0 && *ret_other < 0)
+		*ret_other = duplicate_any();
+	return line;
+}
+
+static bool is_on_other_stack(void)
+{
+	stack_t stack;
+
+	return sys_call(SYS_sigaltstack, 0, (long)&stack, 0, 0, 0, 0) < 0 ||
+	       (stack.ss_flags & SS_ONSTACK);
+}
+
+/* Waits that this thread's signal handlers have left by longjmp: they had begun where its stack has
+ * ended meanwhile. The daemon must not go on waiting. */
+static void hang_up_those_left(uintptr_t frame)
+{
+	uint64_t in_use = own_generation() << 1 | 1;
+
+	for (int at = POOL_SIZE; at < SLOTS; at++) {
+		struct slot *slot = &pool.slots[at];
+
+		if (slot->state != in_use || slot->thread != pthread_self() ||
+		    slot->frame > frame || is_on_other_stack())
+			continue;
+		if (is_kept_socket(slot, slot->sock))
+			sys_close(slot->sock);
+		slot->sock = -1;
+		slot->thread = 0;
+		atomic_store(&slot->state, in_use & ~1ULL);
+	}
+}
+
+struct line pool_take_to_wait(int *ret_other)
+{
+	uintptr_t frame = (uintptr_t)__builtin_frame_address(0);
+	struct line line;
+
+	hang_up_those_left(frame);
+	line = take(POOL_SIZE, SLOTS, ret_other);
+	fd_close_at(ret_other);
+	if (line.sock < 0)
+		*ret_other = duplicate_any();
+	if (line.slot >= 0) {
+		pool.slots[line.slot].frame = frame;
+		pool.slots[line.slot].thread = pthread_self();
+	}
+	return line;
 }
 
 static void give_back(int at)
 {
-	if (at >= 0)
-		atomic_store(&pool.slots[at].state, own_generation() << 1);
+	if (at < 0)
+		return;
+	pool.slots[at].thread = 0;
+	atomic_store(&pool.slots[at].state, own_generation() << 1);
 }
 
-void pool_put(struct line line)
+static bool note(struct line line)
 {
 	struct stat status;
 
-	if (line.slot < 0 || sys_fstat(line.sock, &status) < 0) {
-		pool_cut(line);
-		return;
-	}
+	if (line.slot < 0 || sys_fstat(line.sock, &status) < 0)
+		return false;
 	pool.slots[line.slot].sock = -1;
 	pool.slots[line.slot].device = status.st_dev;
 	pool.slots[line.slot].inode = status.st_ino;
 	pool.slots[line.slot].sock = line.sock;
-	give_back(line.slot);
+	return true;
+}
+
+void pool_note(struct line line)
+{
+	note(line);
+}
+
+void pool_put(struct line line)
+{
+	if (line.slot >= KEPT || !note(line))
+		pool_cut(line);
+	else
+		give_back(line.slot);
+}
+
+void pool_after_fork_child(void)
+{
+	for (int at = POOL_SIZE; at < SLOTS; at++) {
+		struct slot *slot = &pool.slots[at];
+
+		if (slot->state && is_kept_socket(slot, slot->sock))
+			sys_close(slot->sock);
+		slot->sock = -1;
+		slot->thread = 0;
+		slot->state = 0;
+	}
 }
 
 void pool_cut(struct line line)

@@ -5,7 +5,7 @@
 
 #include <sys/types.h>
 
-enum { POOL_SIZE = 4 };
+enum { POOL_SIZE = 4 }; /* kept of each kind */
 
 /* A connection in use by one thread. */
 struct line {
@@ -18,8 +18,19 @@ struct line {
  * thread, or the process that forked this one, may be using: for client_adopt only. */
 struct line pool_take(int *ret_other);
 
+/* The same for a request that may wait, and until it is answered no other is looked at in that
+ * connection: so such ones are kept apart, and are never *ret_other. */
+struct line pool_take_to_wait(int *ret_other);
+
+/* The caller has set sock, and is about to wait over it: a child that is forked meanwhile closes
+ * its copy, or the daemon would not see that we have died. */
+void pool_note(struct line line);
+
 /* Keeps it for the next request. */
 void pool_put(struct line line);
+
+/* Called by lock.c's handler. */
+void pool_after_fork_child(void);
 
 /* Closes it: out of step, or its daemon is gone. */
 void pool_cut(struct line line);

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/sys.h"
+#include "preload/attach.h"
 #include "preload/export.h"
 #include "preload/host.h"
 #include "preload/lacking.h"
@@ -83,6 +84,40 @@ int protect_unmap_locked(void *address, size_t length)
 	return result;
 }
 
+int protect_munmap(void *address, size_t length)
+{
+	int result = -HOST_LACKS;
+	uint64_t before;
+
+	if (!views_any())
+		result = host_munmap(address, length);
+	if (result != -HOST_LACKS)
+		return result;
+	before = lock_take();
+	result = protect_unmap_locked(address, length);
+	lock_leave(before);
+	return result;
+}
+
+/* Of shared memory of System V. */
+__attribute__((noinline)) static int unmap_attached(void *address, size_t length)
+{
+	struct range range = range_of(address, length);
+	int before_errno = errno;
+	uint64_t before = lock_take_attachments();
+	int result = attach_reserve();
+
+	if (result == 0)
+		result = protect_munmap(address, length);
+	if (result == 0) {
+		attach_cut(&range);
+		attach_tell();
+	}
+	lock_leave_attachments(before);
+	errno = before_errno;
+	return export_result(result);
+}
+
 EXPORT int munmap(void *addr, size_t len)
 {
 	const struct real *real = real_if_ready();
@@ -90,6 +125,8 @@ EXPORT int munmap(void *addr, size_t len)
 	uint64_t before;
 	int result;
 
+	if (attach_may_touch(addr, len) && !lock_has_attachments())
+		return unmap_attached(addr, len);
 	if (real && !views_any()) {
 		result = real->munmap(addr, len);
 		if (is_answered(result, EINVAL, ENOMEM, EINVAL))
@@ -170,13 +207,46 @@ static int protect_locked(void *address, size_t length, int protection)
 	return result == 0 && has_hole ? -ENOMEM : result;
 }
 
+static int protect(void *address, size_t length, int protection)
+{
+	uint64_t before = lock_take();
+	int result = protect_locked(address, length, protection);
+
+	lock_leave(before);
+	return result;
+}
+
+/* Of shared memory of System V. */
+__attribute__((noinline)) static int protect_attached(void *address, size_t length, int protection)
+{
+	struct range range = range_of(address, length);
+	int before_errno = errno;
+	uint64_t before = lock_take_attachments();
+	int result = -HOST_LACKS;
+
+	if ((protection & PROT_WRITE) && !attach_may_write(&range))
+		result = -EACCES;
+	else if (!views_any())
+		result = host_mprotect(address, length, protection);
+	if (result == -HOST_LACKS)
+		result = protect(address, length, protection);
+	if (result == 0) {
+		attach_protect(&range, protection & (PROT_READ | PROT_WRITE | PROT_EXEC));
+		attach_tell();
+	}
+	lock_leave_attachments(before);
+	errno = before_errno;
+	return export_result(result);
+}
+
 EXPORT int mprotect(void *addr, size_t len, int prot)
 {
 	const struct real *real = real_if_ready();
 	int before_errno = errno;
-	uint64_t before;
 	int result;
 
+	if (attach_may_touch(addr, len) && !lock_has_attachments())
+		return protect_attached(addr, len, prot);
 	if (real && !views_any()) {
 		result = real->mprotect(addr, len, prot);
 		if (result == 0)
@@ -188,9 +258,7 @@ EXPORT int mprotect(void *addr, size_t len, int prot)
 	if (!real)
 		return export_result((int)sys_call(SYS_mprotect, (long)addr, (long)len, prot, 0, 0,
 		                                   0));
-	before = lock_take();
-	result = protect_locked(addr, len, prot);
-	lock_leave(before);
+	result = protect(addr, len, prot);
 	errno = before_errno;
 	return export_result(result);
 }

@@ -8,6 +8,7 @@
 #include <ftw.h>
 #include <fts.h>
 #include <glob.h>
+#include <grp.h>
 #include <mqueue.h>
 #include <poll.h>
 #include <pthread.h>
@@ -31,6 +32,7 @@
 #include <sys/uio.h>
 #include <sys/vfs.h>
 #include <sys/wait.h>
+#include <unistd.h>
 #include <utime.h>
 
 struct real {

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/sys.h"
+#include "preload/attach.h"
 #include "preload/export.h"
 #include "preload/host.h"
 #include "preload/lacking.h"
@@ -198,6 +199,51 @@ static long remap_locked(const struct move *move, size_t old_size)
 	return view->kind == VIEW_GONE ? -EFAULT : remap_view(move);
 }
 
+static long remap(const struct move *move, size_t old_size, size_t new_size)
+{
+	int before_errno = errno;
+	long result = -HOST_LACKS;
+	uint64_t before;
+
+	if (!views_any())
+		result = host_mremap((void *)move->old.start, old_size, new_size, move->flags,
+		                     (void *)move->new_address);
+	if (result == -HOST_LACKS) {
+		before = lock_take();
+		result = remap_locked(move, old_size);
+		lock_leave(before);
+	}
+	errno = before_errno;
+	return result;
+}
+
+/* Of shared memory of System V, or over it. */
+static long remap_attached(const struct move *move, size_t old_size, size_t new_size)
+{
+	bool is_left = !old_size || (move->flags & MREMAP_DONTUNMAP);
+	uint64_t before = lock_take_attachments();
+	long result = attach_reserve();
+
+	if (result == 0)
+		result = remap(move, old_size, new_size);
+	if (!sys_is_error((void *)result)) {
+		struct range there = {(uintptr_t)result, move->new_size};
+
+		attach_moved(&move->old, &there, is_left);
+		attach_tell();
+	}
+	lock_leave_attachments(before);
+	return result;
+}
+
+static bool touches_attachments(const struct move *move)
+{
+	return (attach_may_touch((void *)move->old.start, move->old.length + 1) ||
+	        ((move->flags & MREMAP_FIXED) &&
+	         attach_may_touch((void *)move->new_address, move->new_size))) &&
+	       !lock_has_attachments();
+}
+
 EXPORT void *mremap(void *old_address, size_t old_size, size_t new_size, int flags, ...)
 {
 	struct move move = {
@@ -205,8 +251,6 @@ EXPORT void *mremap(void *old_address, size_t old_size, size_t new_size, int fla
 		.new_size = page_up(new_size),
 		.flags = flags,
 	};
-	int before_errno = errno;
-	uint64_t before;
 	va_list rest;
 	long result;
 
@@ -214,16 +258,8 @@ EXPORT void *mremap(void *old_address, size_t old_size, size_t new_size, int fla
 	if (flags & (MREMAP_FIXED | MREMAP_DONTUNMAP))
 		move.new_address = (uintptr_t)va_arg(rest, void *);
 	va_end(rest);
-	result = -HOST_LACKS;
-	if (!views_any())
-		result = host_mremap(old_address, old_size, new_size, flags,
-		                     (void *)move.new_address);
-	if (result == -HOST_LACKS) {
-		before = lock_take();
-		result = remap_locked(&move, old_size);
-		lock_leave(before);
-	}
-	errno = before_errno;
+	result = touches_attachments(&move) ? remap_attached(&move, old_size, new_size) :
+	                                      remap(&move, old_size, new_size);
 	return export_long(sys_is_error((void *)result) ? result : 0) < 0 ? MAP_FAILED :
 	                                                                    (void *)result;
 }

@@ -76,3 +76,14 @@ void trace_address(const char *call, const void *address, int result)
 	text_number(&line, (long)address);
 	end(&line, result);
 }
+
+void trace_number(const char *call, long number, long result)
+{
+	struct text line;
+
+	if (!is_on())
+		return;
+	line = begin(call);
+	text_number(&line, number);
+	end(&line, result);
+}

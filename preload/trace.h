@@ -9,5 +9,7 @@
 void trace_open(const char *call, const char *name, int oflag, mode_t mode, long result);
 void trace_name(const char *call, const char *name, long result);
 void trace_address(const char *call, const void *address, int result);
+/* A call on an id, a key or another number. */
+void trace_number(const char *call, long number, long result);
 
 #endif

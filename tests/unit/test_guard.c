@@ -18,6 +18,7 @@
 #include "preload/boot.h"
 #include "preload/guard.h"
 #include "preload/lock.h"
+#include "preload/mq.h"
 #include "preload/points.h"
 #include "preload/real.h"
 
@@ -65,6 +66,27 @@ void points_release(void)
 bool boot_is_borrowed(void)
 {
 	return false;
+}
+
+/* No number is a queue's. */
+_Atomic uint64_t mq_marks[MQ_MARKS_MAX / MQ_MARKS_EACH];
+atomic_int mq_notice_count;
+
+void mq_part_begin(int fd, struct mq_parting *ret_parting)
+{
+}
+
+void mq_part_end(struct mq_parting *parting, bool is_closed)
+{
+}
+
+void mq_close_range(unsigned first, unsigned last)
+{
+}
+
+int mq_close_number(int fd)
+{
+	return guard_close_theirs(fd);
 }
 
 static int new_file(const char *text)

@@ -11,6 +11,7 @@
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -93,6 +94,35 @@ Test(pool, a_child_gets_its_parents_connection_to_ask_for_its_own)
 	wait(&status);
 	cr_assert_eq(status, 0);
 	cr_assert_eq(take().sock, line.sock, "the parent keeps it");
+}
+
+/* What is asked for over one that another waits in would wait as well. */
+Test(pool, a_connection_to_wait_in_is_nobody_elses)
+{
+	int other, status;
+	struct line line = pool_take_to_wait(&other), more;
+	struct stat one, two;
+
+	cr_assert_eq(other, -1);
+	line.sock = new_socket();
+	pool_put(line);
+	cr_assert_eq(pool_take_to_wait(&other).sock, line.sock);
+	more = pool_take(&other);
+	cr_assert_eq(more.sock, -1);
+	cr_assert_eq(other, -1);
+	more.sock = new_socket();
+	pool_put(more);
+	cr_assert_eq(pool_take_to_wait(&other).sock, -1);
+	cr_assert_geq(other, 0);
+	if (fork() == 0) {
+		struct line mine = pool_take_to_wait(&other);
+
+		fstat(more.sock, &one);
+		_exit(mine.sock == -1 && fstat(other, &two) == 0 && one.st_ino == two.st_ino ? 0 :
+		                                                                               1);
+	}
+	wait(&status);
+	cr_assert_eq(status, 0);
 }
 
 /* In the child the place is in use by a thread that is not there. */

@@ -1,0 +1,28 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* What ask.c does for whoever puts a question, of whatever kind: ask.h, ask_ipc.h. */
+#ifndef SHMEMU_PRELOAD_ASK_I_H
+#define SHMEMU_PRELOAD_ASK_I_H
+
+#include <stdbool.h>
+
+#include "base/wire.h"
+#include "preload/pool.h"
+
+enum { ASK_LAST = 1 };
+
+struct question {
+	/* Puts it over a connection: 0 when an answer came; ASK_LAST when one came and the
+	 * connection has served its time; or -errno as client_ask. */
+	int (*put)(const struct question *question, struct line line);
+	/* The answer's descriptor found no number: what the answer tells of goes. NULL: nothing. */
+	void (*undo)(const struct question *question, int sock);
+	void *what; /* the asker's own */
+	bool brings_file;
+	bool may_wait;
+	const struct wire_header *header; /* the answer's, for -EPROTONOSUPPORT */
+};
+
+/* Returns 0 when an answer came, or, as ask(), when none did, with a line in the log. */
+int ask_question(const struct question *question);
+
+#endif

@@ -1,0 +1,65 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* A process that becomes another user's, or a child that does: each of its calls on System V's
+ * objects is judged by who it is then, and so is what it may have as memory. */
+#include "preload/boot.h"
+#include "preload/export.h"
+#include "preload/real.h"
+#include "preload/shared.h"
+
+/* A child of vfork has its parent's memory, which has not changed. */
+static int done(int result)
+{
+	if (result == 0 && !boot_is_borrowed())
+		shared_forget_all();
+	return result;
+}
+
+EXPORT int setuid(uid_t uid)
+{
+	return done(REAL(setuid)(uid));
+}
+
+EXPORT int seteuid(uid_t effective)
+{
+	return done(REAL(seteuid)(effective));
+}
+
+EXPORT int setreuid(uid_t uid, uid_t effective)
+{
+	return done(REAL(setreuid)(uid, effective));
+}
+
+EXPORT int setresuid(uid_t uid, uid_t effective, uid_t saved)
+{
+	return done(REAL(setresuid)(uid, effective, saved));
+}
+
+EXPORT int setgid(gid_t gid)
+{
+	return done(REAL(setgid)(gid));
+}
+
+EXPORT int setegid(gid_t effective)
+{
+	return done(REAL(setegid)(effective));
+}
+
+EXPORT int setregid(gid_t gid, gid_t effective)
+{
+	return done(REAL(setregid)(gid, effective));
+}
+
+EXPORT int setresgid(gid_t gid, gid_t effective, gid_t saved)
+{
+	return done(REAL(setresgid)(gid, effective, saved));
+}
+
+EXPORT int setgroups(size_t count, const gid_t *groups)
+{
+	return done(REAL(setgroups)(count, groups));
+}
+
+EXPORT int initgroups(const char *name, gid_t gid)
+{
+	return done(REAL(initgroups)(name, gid));
+}
