@@ -17,6 +17,7 @@ static const char *const names[WITHHELD_COUNT] = {
 	[WITHHELD_FTRUNCATE] = "ftruncate",
 	[WITHHELD_FALLOCATE] = "fallocate",
 	[WITHHELD_MEMFD_CREATE] = "memfd_create",
+	[WITHHELD_SEM_OPEN] = "sem_open",
 };
 
 static const char *const moments[] = {

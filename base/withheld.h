@@ -28,6 +28,7 @@ enum withheld_what {
 	WITHHELD_FTRUNCATE,
 	WITHHELD_FALLOCATE,
 	WITHHELD_MEMFD_CREATE,
+	WITHHELD_SEM_OPEN, /* and sem_close, sem_unlink */
 	WITHHELD_COUNT,
 };
 

@@ -95,19 +95,3 @@ int ask_limits(int sock, uint32_t what, uint64_t value, struct wire_limits *ret_
 		*ret_limits = answer.reply.limits;
 	return result;
 }
-
-int ask_list(int sock, uint32_t flags, uint64_t cursor,
-             struct wire_entry ret_entries[static WIRE_LIST_MAX])
-{
-	struct wire_request request = wire_request_make(WIRE_LIST);
-	struct client_answer answer = {.entries = ret_entries};
-
-	request.flags = flags;
-	request.cursor = cursor;
-	ask(sock, &request, &answer);
-	for (int i = 0; i < answer.reply.result; i++) {
-		ret_entries[i].name[WIRE_NAME_SIZE - 1] = '\0';
-		ret_entries[i].creator_command[WIRE_COMMAND_SIZE - 1] = '\0';
-	}
-	return answer.reply.result;
-}

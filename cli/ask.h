@@ -23,9 +23,4 @@ struct wire_status ask_status(int sock);
  * -errno, as the daemon has it. Ends the program with one line when that is too old. */
 int ask_limits(int sock, uint32_t what, uint64_t value, struct wire_limits *ret_limits);
 
-/* Fetches the next names: the entries after `cursor`, with `flags` as in wire.h. Returns how many,
- * 0 at the end. Ends the program with one line when the daemon does not answer. */
-int ask_list(int sock, uint32_t flags, uint64_t cursor,
-             struct wire_entry ret_entries[static WIRE_LIST_MAX]);
-
 #endif

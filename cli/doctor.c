@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* shmemu doctor: what this host has, and which roads programs take here. Whether a program under
- * the library works is found out by one: this tool again, by the word --probe. */
+ * the library works is found out by one: this tool again, by the words --probe and --probe-ipc. */
 #include <errno.h>
 #include <fcntl.h>
 #include <getopt.h>
@@ -24,6 +24,7 @@
 #include "cli/say.h"
 #include "cli/subcommand.h"
 #include "cli/table.h"
+#include "cli/trial.h"
 
 enum { EXIT_UNFIT = 1, PROBE_SIZE = 4096, ROADS_VERSION = 4 };
 
@@ -40,6 +41,7 @@ static const struct option options[] = {
 	{"dir", required_argument, NULL, 'd'},
 	{"json", no_argument, NULL, 'j'},
 	{"probe", no_argument, NULL, 'p'},
+	{"probe-ipc", no_argument, NULL, 'i'},
 	{"help", no_argument, NULL, 'h'},
 	{NULL, 0, NULL, 0},
 };
@@ -112,13 +114,32 @@ static int probe(void)
 	return EXIT_SUCCESS;
 }
 
+/* The same with IPC. */
+static int probe_ipc(void)
+{
+	char text[256] = "";
+	size_t length = 0;
+
+	for (size_t i = 0; i < trial_count && length < sizeof text; i++) {
+		int result = trial_run(i);
+
+		if (result)
+			length += (size_t)snprintf(text + length, sizeof text - length, "%s%s: %s",
+			                           length ? "; " : "", trial_name(i),
+			                           trial_words(result));
+	}
+	if (length)
+		fail("%s", text);
+	return EXIT_SUCCESS;
+}
+
 /* With the daemon that there is, or, so that none is left behind, with one of its own. */
 static _Noreturn void become_probe(const struct doctor *doctor, const struct parts *parts,
-                                   int said)
+                                   const char *word, int said)
 {
 	static const char self[] = "/proc/self/exe";
-	const char *const by_itself[] = {"shmemu", "doctor", "--probe", NULL};
-	const char *const by_run[] = {"shmemu", "run", "--", self, "doctor", "--probe", NULL};
+	const char *const by_itself[] = {"shmemu", "doctor", word, NULL};
+	const char *const by_run[] = {"shmemu", "run", "--", self, "doctor", word, NULL};
 	bool is_met = doctor->sock >= 0;
 
 	dup2(said, STDERR_FILENO);
@@ -145,9 +166,11 @@ static void read_line(int said, char *line, size_t size)
 		memmove(line, line + strlen(ours), strlen(line + strlen(ours)) + 1);
 }
 
-static struct fact try_program(const struct doctor *doctor, const struct parts *parts)
+/* `works` is what there is to say of one that does. */
+static struct fact try_program(const struct doctor *doctor, const struct parts *parts,
+                               const char *word, const char *works)
 {
-	char line[256] = "";
+	char line[512] = "";
 	int status = -1;
 	int ends[2];
 	pid_t child;
@@ -156,14 +179,14 @@ static struct fact try_program(const struct doctor *doctor, const struct parts *
 		return fact_make(false, "cannot find out: %s", strerror(errno));
 	child = fork();
 	if (child == 0)
-		become_probe(doctor, parts, ends[1]);
+		become_probe(doctor, parts, word, ends[1]);
 	close(ends[1]);
 	read_line(ends[0], line, sizeof line);
 	close(ends[0]);
 	if (child > 0)
 		waitpid(child, &status, 0);
 	if (status == 0 && !line[0])
-		return fact_make(true, "it shares memory and semaphores");
+		return fact_make(true, "%s", works);
 	return fact_make(false, "%s", line[0] ? line : "it ended, and did not say why");
 }
 
@@ -329,14 +352,32 @@ static void add_host(const struct doctor *doctor)
 		fact = call_find(i);
 		add(doctor, call_name(i), &fact);
 	}
+	for (size_t i = 0; i < trial_count; i++) {
+		int result = trial_run(i);
+
+		fact = result ? fact_make(false, "%s; supplied: by the daemon", trial_words(result))
+		              : fact_make(true, "by the host; with the library by the daemon");
+		add(doctor, trial_name(i), &fact);
+	}
 	fact = call_find_setting();
 	add(doctor, "SHMEMU_MMAP", &fact);
 	fact = call_find_atomics();
 	add(doctor, "atomics and futexes", &fact);
 }
 
+static const struct {
+	const char *what;
+	const char *word;
+	const char *works;
+} programs[] = {
+	{"IPC under the library", "--probe-ipc",
+	 "System V shared memory, semaphores and messages, and message queues"},
+	{"a program under the library", "--probe", "it shares memory and semaphores"},
+};
+
 static int examine(struct doctor *doctor)
 {
+	int status = EXIT_SUCCESS;
 	struct parts parts;
 	struct fact fact;
 	bool usable;
@@ -344,10 +385,14 @@ static int examine(struct doctor *doctor)
 	find_parts(&parts);
 	add_host(doctor);
 	usable = add_daemon(doctor);
-	fact = usable ? try_program(doctor, &parts)
-	              : fact_make(false, "not with that daemon, see above");
-	add(doctor, "a program under the library", &fact);
-	return fact.is_so ? EXIT_SUCCESS : EXIT_UNFIT;
+	for (size_t i = 0; i < sizeof programs / sizeof programs[0]; i++) {
+		fact = usable ? try_program(doctor, &parts, programs[i].word, programs[i].works)
+		              : fact_make(false, "not with that daemon, see above");
+		add(doctor, programs[i].what, &fact);
+		if (!fact.is_so)
+			status = EXIT_UNFIT;
+	}
+	return status;
 }
 
 /* What the host has only it can tell: without the library, this program is executed anew. */
@@ -387,6 +432,7 @@ int doctor_main(int argc, char **argv)
 		case 'd': doctor.folder = optarg; break;
 		case 'j': doctor.json = true; break;
 		case 'p': return probe();
+		case 'i': return probe_ipc();
 		case 'h': return print_help();
 		default:
 			fail("doctor: there is no option '%s', or its value is missing; try "

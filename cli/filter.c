@@ -70,6 +70,12 @@ static const struct rule {
 	{"sysv", NULL, 0,
 	 {"shmget", "shmat", "shmdt", "shmctl", "semget", "semop", "semctl", "semtimedop",
 	  "semtimedop_time64", "msgget", "msgsnd", "msgrcv", "msgctl", "ipc"}},
+	{"mqueue", NULL, 0,
+	 {"mq_open", "mq_unlink", "mq_timedsend", "mq_timedsend_time64", "mq_timedreceive",
+	  "mq_timedreceive_time64", "mq_notify", "mq_getsetattr"}},
+	{"mq_send", NULL, 0,
+	 {"mq_timedsend", "mq_timedsend_time64", "mq_timedreceive", "mq_timedreceive_time64",
+	  "mq_notify", "mq_getsetattr"}},
 };
 
 /* A call is to be missing for programs of the machine's other word sizes too. */

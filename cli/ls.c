@@ -8,10 +8,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/name.h"
 #include "base/own.h"
 #include "cli/ask.h"
 #include "cli/holders.h"
+#include "cli/objects.h"
 #include "cli/say.h"
 #include "cli/subcommand.h"
 #include "cli/table.h"
@@ -32,16 +32,22 @@ static const struct option options[] = {
 	{NULL, 0, NULL, 0},
 };
 
-enum column { NAME, KIND, SIZE, MODE, OWNER, STATE, HOLDERS, MAKER, COMMAND, COLUMN_COUNT };
+enum column {
+	NAME, KIND, ID, SIZE, COUNT, MODE, OWNER, STATE, HOLDERS, PROCESSES, MAKER, COMMAND,
+	COLUMN_COUNT,
+};
 
 static const struct table_column columns[COLUMN_COUNT] = {
 	[NAME] = {"NAME", 0, SCOLS_JSON_STRING},
 	[KIND] = {"KIND", 0, SCOLS_JSON_STRING},
+	[ID] = {"ID", SCOLS_FL_RIGHT, SCOLS_JSON_NUMBER},
 	[SIZE] = {"SIZE", SCOLS_FL_RIGHT, SCOLS_JSON_NUMBER},
+	[COUNT] = {"COUNT", 0, SCOLS_JSON_NUMBER},
 	[MODE] = {"MODE", SCOLS_FL_RIGHT, SCOLS_JSON_STRING},
 	[OWNER] = {"OWNER", 0, SCOLS_JSON_STRING},
 	[STATE] = {"STATE", 0, SCOLS_JSON_STRING},
 	[HOLDERS] = {"HOLDERS", 0, SCOLS_JSON_STRING},
+	[PROCESSES] = {"PROCESSES", SCOLS_FL_HIDDEN, SCOLS_JSON_NUMBER},
 	[MAKER] = {"MAKER", SCOLS_FL_RIGHT, SCOLS_JSON_NUMBER},
 	[COMMAND] = {"COMMAND", SCOLS_FL_TRUNC, SCOLS_JSON_STRING},
 };
@@ -49,23 +55,19 @@ static const struct table_column columns[COLUMN_COUNT] = {
 static int print_help(void)
 {
 	puts("usage: shmemu ls [OPTION]...\n"
-	     "List the segments and semaphores of the daemon that this user's programs meet.\n"
+	     "List what the daemon that this user's programs meet has: segments and semaphores,\n"
+	     "System V shared memory (shm), semaphores (sem) and messages (msg), and message\n"
+	     "queues (mq).\n"
 	     "\n"
 	     "      --dir=DIR  of the daemon that serves DIR\n"
 	     "      --json     as JSON\n"
 	     "      --orphans  only those that nobody holds and whose maker is gone\n"
 	     "      --help     show this and exit\n"
 	     "\n"
-	     "STATE is held (somebody has it open or mapped), orphan (nobody has, and the process\n"
-	     "that made it is gone) or free. HOLDERS are those that /proc shows to this user.");
+	     "STATE is held (somebody has it open, mapped or attached, or waits for it), orphan\n"
+	     "(nobody does, and who made it and who used it last are gone), removed (it goes with\n"
+	     "the last that holds it) or free. HOLDERS are those that /proc shows to this user.");
 	return EXIT_SUCCESS;
-}
-
-static const char *state_of(const struct wire_entry *entry)
-{
-	if (entry->flags & WIRE_ENTRY_HELD)
-		return "held";
-	return entry->flags & WIRE_ENTRY_ORPHAN ? "orphan" : "free";
 }
 
 static void put_owner(struct libscols_line *line, uid_t uid)
@@ -92,40 +94,88 @@ static void put_holders(const struct ls *ls, struct libscols_line *line,
 	table_put(line, HOLDERS, "%s%s", text, pid ? ",..." : "");
 }
 
-static void add_entry(const struct ls *ls, const struct wire_entry *entry)
+/* What there is besides bytes: as numbers in JSON, with words for people. */
+static void put_count(const struct ls *ls, struct libscols_line *line, const struct object *object)
 {
-	static const char prefix[] = "sem.";
-	bool is_semaphore = name_is_semaphore(entry->name);
+	const struct wire_ipc_stat *stat = &object->ipc->stat;
+	uint64_t count = object->kind == OBJECT_SEM ? stat->size : stat->count;
+	const char *plural = count == 1 ? "" : "s";
+
+	if (ls->json)
+		table_put(line, COUNT, "%" PRIu64, count);
+	else if (object->kind == OBJECT_SHM)
+		table_put(line, COUNT, "%" PRIu64 " attached", count);
+	else if (object->kind == OBJECT_SEM)
+		table_put(line, COUNT, "%" PRIu64 " semaphore%s", count, plural);
+	else if (object->kind == OBJECT_MSG)
+		table_put(line, COUNT, "%" PRIu64 " message%s", count, plural);
+	else
+		table_put(line, COUNT, "%" PRIu64 " of %" PRIu64 " messages", count, stat->most);
+}
+
+/* The daemon knows how many, but not always who. */
+static void put_processes(const struct ls *ls, struct libscols_line *line,
+                          const struct object *object)
+{
+	uint32_t count = object->ipc->holders;
+
+	table_put(line, PROCESSES, "%" PRIu32, count);
+	if (ls->json || count == 0 || object->kind == OBJECT_QUEUE)
+		return;
+	if (object->kind == OBJECT_SHM)
+		table_put(line, HOLDERS, "%" PRIu32 " process%s", count, count == 1 ? "" : "es");
+	else
+		table_put(line, HOLDERS, "%" PRIu32 " wait%s", count, count == 1 ? "s" : "");
+}
+
+static void add_object(void *context, const struct object *object)
+{
+	const struct ls *ls = context;
 	struct libscols_line *line;
 
-	if (ls->orphans && !(entry->flags & WIRE_ENTRY_ORPHAN))
+	if (ls->orphans && object->state != OBJECT_ORPHAN)
 		return;
 	line = table_line(ls->table);
-	table_put(line, NAME, "/%s", entry->name + (is_semaphore ? strlen(prefix) : 0));
-	table_put(line, KIND, "%s", is_semaphore ? "semaphore" : "segment");
-	table_put(line, SIZE, "%" PRIu64, entry->size);
-	table_put(line, MODE, "%04o", entry->mode & 07777);
-	put_owner(line, entry->uid);
-	table_put(line, STATE, "%s", state_of(entry));
-	put_holders(ls, line, entry);
-	table_put(line, MAKER, "%" PRIu32, entry->creator_pid);
-	table_put(line, COMMAND, "%s", entry->creator_command);
+	table_put(line, NAME, "%s", object->name);
+	table_put(line, KIND, "%s", object_kind_name(object->kind));
+	if (object->ipc && object->kind != OBJECT_QUEUE)
+		table_put(line, ID, "%" PRId32, object->ipc->stat.id);
+	if (object->kind != OBJECT_SEM)
+		table_put(line, SIZE, "%" PRIu64, object->size);
+	table_put(line, MODE, "%04o", object->mode);
+	put_owner(line, object->uid);
+	table_put(line, STATE, "%s", object_state_name(object->state));
+	if (object->ipc) {
+		put_count(ls, line, object);
+		put_processes(ls, line, object);
+	} else {
+		put_holders(ls, line, object->entry);
+	}
+	table_put(line, MAKER, "%" PRIu32, object->maker);
+	table_put(line, COMMAND, "%s", object->command);
 }
 
 static void list(struct ls *ls)
 {
 	OWN_FD sock = ask_connect(ls->folder);
 	struct wire_status status = ask_status(sock);
-	struct wire_entry entries[WIRE_LIST_MAX];
-	uint64_t cursor = 0;
-	int count;
+	int result;
 
 	ls->holders = holders_find((pid_t)status.pid, (pid_t)status.keeper);
-	while ((count = ask_list(sock, WIRE_LIST_HOLDERS, cursor, entries)) > 0) {
-		for (int i = 0; i < count; i++)
-			add_entry(ls, &entries[i]);
-		cursor = entries[count - 1].cookie;
-	}
+	result = objects_each(sock, WIRE_LIST_HOLDERS, add_object, ls);
+	if (result < 0)
+		fail("the daemon does not answer: %s", strerror(-result));
+}
+
+/* All columns are in JSON. */
+static struct libscols_table *make_table(bool json)
+{
+	struct table_column shown[COLUMN_COUNT];
+
+	memcpy(shown, columns, sizeof shown);
+	if (json)
+		shown[PROCESSES].flags = 0;
+	return table_new("segments", json, shown, COLUMN_COUNT);
 }
 
 static bool take_options(struct ls *ls, int argc, char **argv)
@@ -152,7 +202,7 @@ int ls_main(int argc, char **argv)
 
 	if (!take_options(&ls, argc, argv))
 		return print_help();
-	ls.table = table_new("segments", ls.json, columns, COLUMN_COUNT);
+	ls.table = make_table(ls.json);
 	list(&ls);
 	table_print(ls.table);
 	holders_free(ls.holders);

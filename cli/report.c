@@ -2,46 +2,63 @@
 #include "cli/report.h"
 
 #include <inttypes.h>
-#include <string.h>
+#include <stdio.h>
 
-#include "base/client.h"
-#include "base/name.h"
+#include "cli/objects.h"
 #include "cli/say.h"
 
-static void say_entry(const struct wire_entry *entry)
-{
-	static const char prefix[] = "sem.";
-	bool is_semaphore = name_is_semaphore(entry->name);
-	const char *name = entry->name + (is_semaphore ? strlen(prefix) : 0);
-	bool has_command = entry->creator_command[0] != '\0';
+struct report {
+	bool aloud;
+	int count;
+};
 
-	say("left behind: %s /%s of %" PRIu64 " bytes, made by process %" PRIu32 "%s%s%s",
-	    is_semaphore ? "semaphore" : "segment", name, entry->size, entry->creator_pid,
-	    has_command ? " (" : "", has_command ? entry->creator_command : "",
-	    has_command ? ")" : "");
+/* Behind its name: how much of it there is. */
+static void describe(const struct object *object, char *text, size_t size)
+{
+	uint64_t count = object->ipc ? object->ipc->stat.count : 0;
+
+	switch (object->kind) {
+	case OBJECT_SHM:
+		snprintf(text, size, " (id %" PRId32 ") of %" PRIu64 " bytes",
+		         object->ipc->stat.id, object->size);
+		break;
+	case OBJECT_SEM:
+		snprintf(text, size, " (id %" PRId32 "), %" PRIu64 " of them",
+		         object->ipc->stat.id, object->size);
+		break;
+	case OBJECT_MSG:
+		snprintf(text, size, " (id %" PRId32 "), %" PRIu64 " of %" PRIu64 " bytes",
+		         object->ipc->stat.id, count, object->size);
+		break;
+	case OBJECT_QUEUE:
+		snprintf(text, size, " with %" PRIu64 " message%s", count, count == 1 ? "" : "s");
+		break;
+	default:
+		snprintf(text, size, " of %" PRIu64 " bytes", object->size);
+	}
+}
+
+static void visit(void *context, const struct object *object)
+{
+	struct report *report = context;
+	bool has_command = object->command[0] != '\0';
+	char amount[128];
+
+	if (object->state == OBJECT_REMOVED)
+		return;
+	report->count++;
+	if (!report->aloud)
+		return;
+	describe(object, amount, sizeof amount);
+	say("left behind: %s %s%s, made by process %" PRIu32 "%s%s%s",
+	    object_kind_words(object->kind), object->name, amount, object->maker,
+	    has_command ? " (" : "", has_command ? object->command : "", has_command ? ")" : "");
 }
 
 int report_names(int sock, bool aloud)
 {
-	struct wire_request request = wire_request_make(WIRE_LIST);
-	struct wire_entry entries[WIRE_LIST_MAX];
-	struct client_answer answer = {.entries = entries};
-	int count = 0;
+	struct report report = {.aloud = aloud};
+	int result = objects_each(sock, 0, visit, &report);
 
-	for (;;) {
-		int result = client_ask(sock, &request, &answer);
-
-		if (result == 0)
-			result = answer.reply.result;
-		if (result <= 0)
-			return result < 0 ? result : count;
-		for (int i = 0; i < result; i++) {
-			entries[i].name[WIRE_NAME_SIZE - 1] = '\0';
-			entries[i].creator_command[WIRE_COMMAND_SIZE - 1] = '\0';
-			if (aloud)
-				say_entry(&entries[i]);
-		}
-		count += result;
-		request.cursor = entries[result - 1].cookie;
-	}
+	return result < 0 ? result : report.count;
 }

@@ -5,8 +5,8 @@
 
 #include <stdbool.h>
 
-/* Asks the daemon at the other end of `sock` how many names there are, and says each if
- * `aloud`. Returns their number or -errno. */
+/* Asks the daemon at the other end of `sock` how many names and IPC objects there are, and says
+ * each if `aloud`. Returns their number or -errno. */
 int report_names(int sock, bool aloud);
 
 #endif

@@ -10,6 +10,7 @@ enum { EXIT_TOOL = 125, EXIT_NOT_EXECUTABLE = 126, EXIT_NOT_FOUND = 127 };
 int run_main(int argc, char **argv);
 int without_main(int argc, char **argv);
 int ls_main(int argc, char **argv);
+int rm_main(int argc, char **argv);
 int limit_main(int argc, char **argv);
 int doctor_main(int argc, char **argv);
 int upgrade_main(int argc, char **argv);

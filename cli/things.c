@@ -36,6 +36,12 @@ const struct thing things[] = {
 	{"memfd_create", "memfd_create", {DENY_CALL, "memfd_create", 0, ENOSYS}},
 	{"sysv", "System V shared memory, semaphores and message queues",
 	 {DENY_CALL, "sysv", 0, ENOSYS}},
+	{"mqueue", "message queues: mq_open and all that is done with them",
+	 {DENY_CALL, "mqueue", 0, ENOSYS}},
+	{"mq_send", "mq_send, mq_receive, mq_notify and mq_getattr, but not mq_open",
+	 {DENY_CALL, "mq_send", 0, ENOSYS}},
+	{"sem_open", "named semaphores: sem_open, sem_close and sem_unlink",
+	 {DENY_SHIM, "sem_open", 0, ENOSYS}},
 	{"mount", "mount, umount and pivot_root", {DENY_CALL, "mount", 0, EPERM}},
 	{"fsopen", "fsopen, fsmount, open_tree and the other newer calls about mounts",
 	 {DENY_CALL, "fsopen", 0, ENOSYS}},
@@ -65,12 +71,14 @@ const struct profile profiles[] = {
 	{"gvisor", "gVisor's runsc, whose memory mapping is whole: little is missing",
 	 "google/gvisor, pkg/sentry/syscalls/linux/linux64.go; io_uring is behind a flag, and "
 	 "files of FUSE can't be mapped (issue 3234)",
-	 {"fuse", "userfaultfd", "io_uring", "keyrings=EACCES", "pkeys", "copy_file_range"}},
+	 {"fuse", "mq_send", "userfaultfd", "io_uring", "keyrings=EACCES", "pkeys",
+	  "copy_file_range"}},
 	{"termux", "an Android app's process: what its seccomp filter does not list is a SIGSYS",
-	 "bionic, libc/SYSCALLS.TXT, SECCOMP_BLOCKLIST_APP.TXT and docs/status.md; "
+	 "bionic, libc/SYSCALLS.TXT, SECCOMP_ALLOWLIST_APP.TXT, SECCOMP_BLOCKLIST_APP.TXT and "
+	 "docs/status.md, and libc/bionic/semaphore.cpp, where sem_open is ENOSYS; "
 	 "termux/termux-packages issues 570, 8938 and 20514",
-	 {"root", "dev-shm", "fuse", "sysv=SIGSYS", "mount=SIGSYS", "fsopen=SIGSYS", "namespaces",
-	  "io_uring=SIGSYS", "keyrings=SIGSYS"}},
+	 {"root", "dev-shm", "fuse", "sem_open", "sysv=SIGSYS", "mqueue=SIGSYS", "mount=SIGSYS",
+	  "fsopen=SIGSYS", "namespaces", "io_uring=SIGSYS", "keyrings=SIGSYS"}},
 	{"nanvix", "Nanvix, a library OS: mmap is private and anonymous only",
 	 "nanvix/nanvix, src/libs/syscall/src/sys/mman: munmap and mprotect are there, mremap and "
 	 "madvise are not; its mmap says EINVAL",

@@ -110,17 +110,33 @@ static bool is_the_moment(struct rule *rule)
 	}
 }
 
+static bool is_wanted(unsigned is)
+{
+	if (atomic_load_explicit(&state, memory_order_acquire) == UNREAD)
+		rules_read();
+	return atomic_load_explicit(&state, memory_order_acquire) == READ && wanted & is;
+}
+
 int rules_judge(unsigned is)
 {
 	int error = 0;
 
-	if (atomic_load_explicit(&state, memory_order_acquire) == UNREAD)
-		rules_read();
-	if (atomic_load_explicit(&state, memory_order_acquire) != READ || !(wanted & is))
+	if (!is_wanted(is))
 		return 0;
 	/* Each counts all calls that it is about. */
 	for (size_t i = 0; i < rule_count; i++)
 		if (RULES_IS(rules[i].withheld.what) & is && is_the_moment(&rules[i]) && !error)
 			error = rules[i].withheld.error;
 	return error;
+}
+
+int rules_judge_kin(unsigned is)
+{
+	if (!is_wanted(is))
+		return 0;
+	for (size_t i = 0; i < rule_count; i++)
+		if (RULES_IS(rules[i].withheld.what) & is &&
+		    rules[i].withheld.moment == WITHHELD_ALWAYS)
+			return rules[i].withheld.error;
+	return 0;
 }

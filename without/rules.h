@@ -12,6 +12,10 @@
  * time, from signal handlers too. */
 int rules_judge(unsigned is);
 
+/* The same of a call that is there as long as another one is: it fails only where that one always
+ * does, and is not counted. */
+int rules_judge_kin(unsigned is);
+
 /* Reads what is to be, if nobody has. */
 void rules_read(void);
 

@@ -7,6 +7,7 @@
 #include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <semaphore.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <sys/mman.h>
@@ -35,6 +36,9 @@ static struct {
 	int (*posix_fallocate)(int, off_t, off_t);
 	int (*posix_fallocate64)(int, off64_t, off64_t);
 	int (*memfd_create)(const char *, unsigned);
+	sem_t *(*sem_open)(const char *, int, ...);
+	int (*sem_close)(sem_t *);
+	int (*sem_unlink)(const char *);
 } next;
 
 static void look_up(const char *name, void *ret_function)
@@ -61,6 +65,9 @@ __attribute__((constructor)) static void begin(void)
 	look_up("posix_fallocate", &next.posix_fallocate);
 	look_up("posix_fallocate64", &next.posix_fallocate64);
 	look_up("memfd_create", &next.memfd_create);
+	look_up("sem_open", &next.sem_open);
+	look_up("sem_close", &next.sem_close);
+	look_up("sem_unlink", &next.sem_unlink);
 }
 
 /* The kernel's answer as libc gives it. */
@@ -270,4 +277,44 @@ EXPORT int memfd_create(const char *name, unsigned flags)
 	if (!next.memfd_create)
 		return (int)answer(sys_call(SYS_memfd_create, (long)name, flags, 0, 0, 0, 0));
 	return next.memfd_create(name, flags);
+}
+
+/* A C library without named semaphores, as bionic is: all three fail. No call of the kernel's
+ * stands for them, so before the constructor they fail in any case. */
+EXPORT sem_t *sem_open(const char *name, int flags, ...)
+{
+	int error = rules_judge(IS(SEM_OPEN));
+	unsigned value = 0;
+	mode_t mode = 0;
+	va_list arguments;
+
+	if (error || !next.sem_open) {
+		errno = error ? error : ENOSYS;
+		return SEM_FAILED;
+	}
+	if (flags & O_CREAT) {
+		va_start(arguments, flags);
+		mode = va_arg(arguments, mode_t);
+		value = va_arg(arguments, unsigned);
+		va_end(arguments);
+	}
+	return next.sem_open(name, flags, mode, value);
+}
+
+EXPORT int sem_close(sem_t *semaphore)
+{
+	int error = rules_judge_kin(IS(SEM_OPEN));
+
+	if (error || !next.sem_close)
+		return (int)answer(error ? -error : -ENOSYS);
+	return next.sem_close(semaphore);
+}
+
+EXPORT int sem_unlink(const char *name)
+{
+	int error = rules_judge_kin(IS(SEM_OPEN));
+
+	if (error || !next.sem_unlink)
+		return (int)answer(error ? -error : -ENOSYS);
+	return next.sem_unlink(name);
 }

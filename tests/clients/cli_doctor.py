@@ -13,11 +13,14 @@ PROGRAM = "a program under the library"
 
 CALLS = ("shared mmap of files", "private mmap of files", "shared anonymous mmap", "msync", "mremap",
          "madvise", "mprotect", "munmap", "ftruncate", "fallocate", "memfd_create", "OFD locks",
-         "inotify")
+         "inotify", "System V shared memory", "System V semaphores", "System V messages",
+         "message queues", "sem_open")
+SYSV = set(CALLS[-5:-2])
+IPC = "IPC under the library"
 
 # The words of `without`, and the calls that are then missed.
 DEPRIVED = {
-    "mmap-shared": {"shared mmap of files"},
+    "mmap-shared": {"shared mmap of files", "sem_open"},
     "mmap-file": {"shared mmap of files", "private mmap of files"},
     "mmap-shared-anonymous": {"shared anonymous mmap"},
     "msync=EPERM": {"msync"},
@@ -29,8 +32,14 @@ DEPRIVED = {
     "fallocate=EPERM": {"fallocate"},
     "memfd_create": {"memfd_create"},
     "ftruncate fallocate memfd_create msync": {"ftruncate", "fallocate", "memfd_create", "msync"},
+    "sysv": SYSV,
+    "sysv=SIGSYS": SYSV,
+    "mqueue=SIGSYS": {"message queues"},
+    "mq_send": {"message queues"},
+    "sem_open": {"sem_open"},
+    "sysv=EPERM mqueue sem_open=EACCES": {*SYSV, "message queues", "sem_open"},
     "nanvix": {"shared mmap of files", "private mmap of files", "shared anonymous mmap", "msync",
-               "mremap", "madvise", "memfd_create"},
+               "mremap", "madvise", "memfd_create", "sem_open"},
 }
 
 
@@ -98,6 +107,8 @@ def each_call_that_is_taken_away_is_told():
             # The library does without.
             equal((words, status, facts[PROGRAM]),
                   (words, 0, (True, "it shares memory and semaphores")))
+            equal((words, facts[IPC]), (words, (True, "System V shared memory, semaphores and "
+                                                "messages, and message queues")))
 
 
 @case()

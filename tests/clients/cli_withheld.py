@@ -9,7 +9,7 @@ import os
 import platform
 import re
 
-from cli_world import (PREFIX, PYTHON, SHMEMU, Skip, case, check_refusal, equal, is_root, run)
+from cli_world import (PREFIX, PROBE, PYTHON, SHMEMU, Skip, case, check_refusal, equal, is_root, run)
 
 # What is withheld without a moment, and how it fails by default.
 DEFAULTS = {
@@ -339,7 +339,7 @@ def an_ld_so_preload_that_is_there_stays():
 @case()
 def every_word_keeps_programs_alive():
     words = [*DEFAULTS, *(f"{word},probability=0.2,seed=1" for word in DEFAULTS), "mmap,after=2000",
-             "sysv=SIGSYS", "mount", "fsopen", "namespaces", "userfaultfd", "io_uring", "keyrings",
+             "sysv=SIGSYS", "mqueue=SIGSYS", "mq_send", "sem_open", "mount", "fsopen", "namespaces", "userfaultfd", "io_uring", "keyrings",
              "pkeys", "copy_file_range", "lambda", "docker-64m", "docker-default", "gvisor",
              "termux", "nanvix"]
     commands = ([PYTHON, "-c", "import ctypes, ssl, sqlite3, multiprocessing, threading\n"
@@ -358,6 +358,82 @@ def system_v_is_killed_where_it_is_on_android():
     equal(script(get, *tool("sysv=EACCES")), "EACCES")
     equal(script(get, *tool("sysv")), "ENOSYS")
     equal(run(*tool("termux"), PYTHON, "-c", get).returncode, -31)
+
+
+IPC = r"""
+import ctypes, errno, json, os
+libc = ctypes.CDLL(None, use_errno=True)
+libc.sem_open.restype = ctypes.c_void_p
+def told(call, *arguments):
+    ctypes.set_errno(0)
+    result = getattr(libc, call)(*arguments)
+    return errno.errorcode.get(ctypes.get_errno(), "ok") if result in (-1, None) else "ok"
+"""
+
+# Each call with arguments that are wrong: what it is told by is that there is such a call.
+SYSV = IPC + r"""
+print(json.dumps([told("shmget", 0, 0, 0), told("shmat", -1, None, 0), told("shmdt", None),
+                  told("shmctl", -1, 0, None), told("semget", 0, -1, 0), told("semop", -1, None, 1),
+                  told("semtimedop", -1, None, 1, None), told("semctl", -1, 0, 0, 0),
+                  told("msgget", 12345678, 0), told("msgsnd", -1, None, 0, 0),
+                  told("msgrcv", -1, None, 0, 0, 0), told("msgctl", -1, 0, None)]))
+"""
+
+# The queue is opened by whoever has the calls, and has its name for a moment only.
+QUEUES = IPC + r"""
+name, flags = b"/NAME", os.O_CREAT | os.O_EXCL | os.O_RDWR | os.O_NONBLOCK
+opened = told("mq_open", name, flags, 0o600, None)
+libc.mq_unlink(name)
+queue = libc.mq_open(name, flags, 0o600, None)
+room = ctypes.create_string_buffer(65536)
+print(json.dumps([opened, told("mq_unlink", name), told("mq_send", queue, b"x", 1, 0),
+                  told("mq_receive", queue, room, 65536, None), told("mq_getattr", queue, room),
+                  told("mq_notify", queue, None)]))
+""".replace("NAME", PROBE)
+
+NAMED = IPC + r"""
+name = b"/NAME"
+def attempts():
+    libc.sem_unlink(name)
+    return told("sem_open", name, os.O_CREAT | os.O_EXCL, 0o600, 1)
+seen = [attempts(), attempts(), attempts(), told("sem_unlink", name), told("sem_close", None)]
+print(json.dumps(seen))
+""".replace("NAME", PROBE)
+
+
+@case()
+def system_v_calls_are_missing():
+    native = script(SYSV)
+    assert "ENOSYS" not in native and "ok" not in native, native
+    equal(script(SYSV, *tool("sysv")), ["ENOSYS"] * 12)
+    equal(script(SYSV, *tool("sysv=EPERM")), ["EPERM"] * 12)
+
+
+@case()
+def message_queues_are_missing():
+    native = script(QUEUES)
+    equal(native, ["ok"] * 6)
+    equal(script(QUEUES, *tool("mqueue")), ["ENOSYS"] * 6)
+    equal(script(QUEUES, *tool("mqueue=EIO", "mq_send")), ["EIO"] * 6)
+    for word in ("mq_send", "gvisor"):
+        equal((word, script(QUEUES, *tool(word))), (word, ["ok"] * 2 + ["ENOSYS"] * 4))
+    equal(run(*tool("termux"), PYTHON, "-c", QUEUES).returncode, -31)
+
+
+@case()
+def named_semaphores_are_missing():
+    equal(script(NAMED), ["ok", "ok", "ok", "ok", "EINVAL"])
+    for words, error in ((["sem_open"], "ENOSYS"), (["sem_open=EACCES"], "EACCES"),
+                         (["termux"], "ENOSYS")):
+        equal((words, script(NAMED, *tool(*words))), (words, [error] * 5))
+    # A moment is of sem_open alone.
+    equal(script(NAMED, *tool("sem_open,nth=2")), ["ok", "ENOSYS", "ok", "ok", "EINVAL"])
+    # As Python tells it on AWS Lambda.
+    done = run(*tool("sem_open"), PYTHON, "-c", "import multiprocessing; multiprocessing.Lock()")
+    assert "[Errno 38] Function not implemented" in done.stderr, done.stderr
+    done = run(*tool("lambda", "sem_open"), SHMEMU, "run", "--strict", PYTHON, "-c",
+               "import multiprocessing; multiprocessing.Lock()")
+    equal((done.returncode, done.stderr), (0, ""))
 
 
 @case()
@@ -381,7 +457,7 @@ def the_list_tells_all():
     equal((done.returncode, done.stderr), (0, ""))
     listed = json.loads(run(SHMEMU, "without", "--list", "--json").stdout)["things"]
     things = {entry["name"]: entry for entry in listed}
-    for word, error in {**DEFAULTS, "mmap": "ENOMEM"}.items():
+    for word, error in {**DEFAULTS, "mmap": "ENOMEM", "sem_open": "ENOSYS"}.items():
         entry = things[word]
         equal((entry["errno"], entry["moment"], entry["kind"]), (error, True, "thing"))
         assert entry["how"] in ("seccomp", "shim"), entry
@@ -408,7 +484,8 @@ def mistaken_words_are_told_in_one_line():
                  "msync,after=-1", "msync,after=1x", "msync,after=1,nth=2", "msync,seed=1",
                  "msync,probability=2", "msync,probability=-0.1", "msync,probability=x",
                  "msync,probability=nan", "msync,probability=0.5,seed=x", "msync,never",
-                 "msync,probability=0.5,seed=1,seed=2", "sysv,after=1", "dev-shm,after=1",
+                 "msync,probability=0.5,seed=1,seed=2", "sysv,after=1", "mqueue,nth=1",
+                 "sem_open=SIGSYS", "dev-shm,after=1",
                  "fuse=EPERM", "root=EPERM", "munmap=SIGSYS", "msync=SIGSYS,after=1",
                  "nanvix=EPERM", "nanvix,after=3", "mmap-", "mmap-shared-", "msync," + "x" * 300):
         check_refusal(run(SHMEMU, "without", word, "--", "true"), 125)
