@@ -63,6 +63,7 @@ void enter_native(uid_t uid)
 	if (geteuid() != 0)
 		enter_user_namespace();
 	own_mounts();
+	insist(unshare(CLONE_NEWIPC) == 0, "IPC namespace");
 	insist(mount("tmpfs", "/dev/shm", "tmpfs", MS_NOSUID | MS_NODEV, "mode=1777,size=1g") == 0,
 	       "a /dev/shm of its own");
 	become_user(uid);

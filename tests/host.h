@@ -16,7 +16,7 @@ void own_mounts(void);
 /* Becomes a user with a group of the same number and no others. */
 void become_user(uid_t uid);
 
-/* A /dev/shm of its own that is the kernel's, for the user that it becomes. */
+/* A /dev/shm of its own that is the kernel's, and IPC of its own, for the user that it becomes. */
 void enter_native(uid_t uid);
 
 #endif

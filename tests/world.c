@@ -23,6 +23,7 @@
 #include <unistd.h>
 
 #include "base/client.h"
+#include "base/client_ipc.h"
 #include "base/own.h"
 #include "base/place.h"
 #include "tests/find.h"
@@ -444,6 +445,50 @@ char *world_names(struct world *world)
 	if (result < 0)
 		world_problem(world, "the daemon does not list: %s", strerror(-result));
 	return names;
+}
+
+/* Adds a page of entries to the text. */
+static char *tell_objects(char *before, const struct wire_ipc_entry *entries, size_t count)
+{
+	static const char *const families[] = {"?", "shm", "sem", "msg", "mq"};
+
+	for (size_t i = 0; before && i < count; i++) {
+		const struct wire_ipc_stat *stat = &entries[i].stat;
+		char *text = before, key[16];
+
+		snprintf(key, sizeof key, "%x", (unsigned)stat->key);
+		if (asprintf(&before, "%s%s %s %lu ", text, families[stat->family % 5],
+		             stat->family == WIRE_MQ ? entries[i].name : key,
+		             (unsigned long)stat->size) < 0)
+			before = NULL;
+		free(text);
+	}
+	return before;
+}
+
+char *world_objects(struct world *world)
+{
+	OWN_FD sock = connect_daemon(world);
+	struct client_ipc call = client_ipc_make(WIRE_IPC_LIST);
+	static struct wire_ipc_entry entries[WIRE_BYTES_MAX / sizeof(struct wire_ipc_entry)];
+	char *text = strdup("");
+	int result = sock;
+
+	call.text = entries;
+	call.text_room = sizeof entries;
+	for (size_t count = 1; text && result >= 0 && count > 0;) {
+		result = client_ipc_send(sock, &call);
+		if (result >= 0)
+			result = client_ipc_receive(sock, &call, CLIENT_PATIENT);
+		if (result >= 0)
+			result = call.reply.result;
+		count = result < 0 ? 0 : call.told.length / sizeof entries[0];
+		text = tell_objects(text, entries, count);
+		call.request.cursor = call.told.cursor;
+	}
+	if (result < 0)
+		world_problem(world, "the daemon does not list: %s", strerror(-result));
+	return text;
 }
 
 static _Noreturn void kill_workers(const struct world *world, unsigned seed)

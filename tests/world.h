@@ -11,7 +11,8 @@
 enum { WORLD_NOBODY = 65534, WORLD_SKIP = 77, WORLD_SIGNAL = 1000, WORLD_TIMEOUT = -1 };
 
 enum world_kind {
-	WORLD_NATIVE,   /* a /dev/shm of its own that is the kernel's; the library is not there */
+	WORLD_NATIVE,   /* a /dev/shm and an IPC of its own that are the kernel's; the library is
+	                   not there */
 	WORLD_SOCKET,   /* shmemu run, no /dev/shm, no FUSE */
 	WORLD_EMBEDDED, /* the library alone; the daemon is started by the first call */
 	WORLD_BARE,     /* likewise, under shmemu without nanvix: mappings are private memory, and
@@ -81,6 +82,11 @@ bool world_daemon_state(struct world *world, struct daemon_state *ret_state);
 /* The names that the daemon knows, each followed by a blank. Owned by the caller; NULL: none to be
  * had. */
 char *world_names(struct world *world);
+
+/* The objects of System V IPC and the queues that the daemon knows: of each "shm", "sem", "msg" or
+ * "mq", its key or name, and its size, a blank after each. Owned by the caller; NULL: none to be
+ * had. */
+char *world_objects(struct world *world);
 
 /* A text file in the world's folder, to be freed; NULL if it can't be read. */
 char *world_read(const struct world *world, const char *name);

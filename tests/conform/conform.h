@@ -15,6 +15,9 @@ void survive(enum world_kind kind, uid_t uid, const char *const *argv);
 /* Without a comparison, for what is natively broken. */
 void hold(enum world_kind kind, uid_t uid, const char *const *argv);
 
+/* The probe is of System V IPC and queues: what it leaves is looked for, and the road is proved. */
+extern bool conform_ipc;
+
 /* `words`: the probe and its arguments, as a list of strings. An ordinary user's tests run as
  * nobody where root runs them. */
 #define PROBE_IN(world, judge, kind, uid, test, ...)                                               \
