@@ -6,7 +6,7 @@ import socket
 import struct
 from collections import namedtuple
 
-MAGIC, VERSION = 0x756d6873, 4
+MAGIC, VERSION = 0x756d6873, 5
 SPOKEN = 2  # what daemons of other versions understand too
 LIST, STATUS = 3, 4
 REQUEST = struct.Struct("=IHHIIQQQHHI64s256s")
