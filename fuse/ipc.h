@@ -5,7 +5,7 @@
  * commits it when its answer is through and the request is out of the socket, so that a worker
  * killed before leaves a turn that its successor rolls back, and serves the same request again with
  * the same outcome. What a presence's end does is a turn as well, without an asker: see
- * ipc_settle. */
+ * ipc_begin_lone. */
 #ifndef SHMEMU_FUSE_IPC_H
 #define SHMEMU_FUSE_IPC_H
 
@@ -50,7 +50,7 @@ struct ipc *ipc_free(struct ipc *ipc); /* accepts and returns NULL; all is still
 void ipc_discard(struct ipc *ipc);
 
 /* Is one of the keeper's things (KEEP_ARENA, KEEP_SEGMENT, KEEP_QUEUE, KEEP_NOTICE): taken. The
- * arena comes first, and its turn is ended (ipc_settle_turn) before the others are looked at. */
+ * arena comes first, and the others are looked at when its turn is ended (ipc_restore_end). */
 int ipc_restore(struct ipc *ipc, uint32_t kind, uint64_t id, int fd);
 /* A connection that is still there. */
 void ipc_restore_connection(struct ipc *ipc, uint64_t connection);

@@ -229,9 +229,14 @@ bool ipc_was_removed(const struct ipc *ipc, enum wire_family family, int32_t id,
 int ipc_allow(struct ipc_call *call, const struct ipc_object *object, uint32_t want);
 /* For IPC_SET and IPC_RMID: 0 or -EPERM. */
 int ipc_allow_owner(struct ipc_call *call, const struct ipc_object *object);
-/* IPC_SET's uid, gid, mode and ctime. */
-void ipc_set_owner(struct ipc *ipc, const struct ipc_object *object,
-                   const struct wire_ipc_stat *stat);
+/* IPC_SET's uid, gid, mode and ctime, as call->bytes has them. 0 or -EINVAL. */
+int ipc_set_owner(struct ipc *ipc, struct ipc_call *call, const struct ipc_object *object);
+/* IPC_SET and IPC_RMID, by whoever may: `set` is ipc_set_owner, or does that and more. */
+int ipc_own(struct ipc *ipc, struct ipc_call *call, enum wire_family family,
+            int (*set)(struct ipc *ipc, struct ipc_call *call, const struct ipc_object *object),
+            void (*remove)(struct ipc *ipc, const struct ipc_object *object));
+/* The body of one of MSG or MQ. NULL: it is broken. */
+const struct queue *ipc_queue(struct ipc *ipc, const struct ipc_object *object);
 /* All but what a family has of its own. */
 struct wire_ipc_stat ipc_describe(const struct ipc_object *object);
 

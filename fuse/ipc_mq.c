@@ -28,13 +28,6 @@ struct shape {
 	int64_t size;     /* mq_msgsize */
 };
 
-const struct queue *ipc_mq_queue(struct ipc *ipc, const struct ipc_object *object)
-{
-	struct ipc_body body = ipc_body(ipc, object);
-
-	return arena_at(body.arena, body.at, sizeof(struct queue));
-}
-
 const struct ipc_object *ipc_mq_asked(const struct ipc *ipc, const struct ipc_call *call,
                                       int *ret_access)
 {
@@ -125,7 +118,7 @@ static int check_share(struct ipc *ipc, const struct ipc_call *call, const struc
 	uint64_t bytes = cost_of(shape);
 
 	while ((object = ipc_next(ipc, WIRE_MQ, object))) {
-		const struct queue *queue = ipc_mq_queue(ipc, object);
+		const struct queue *queue = ipc_queue(ipc, object);
 
 		if (queue && object->cuid == call->peer->actor.uid)
 			bytes += cost_of(&(struct shape){(int64_t)queue->count_max,
@@ -231,7 +224,7 @@ static int open_queue(struct ipc *ipc, struct ipc_call *call, const struct ipc_o
 static void tell_handle(struct ipc *ipc, struct ipc_call *call, const struct ipc_object *object,
                         int access)
 {
-	const struct queue *queue = ipc_mq_queue(ipc, object);
+	const struct queue *queue = ipc_queue(ipc, object);
 
 	call->told.handle = (struct wire_handle){object->serial, object->secret[access]};
 	call->told.size = queue ? queue->size_max : 0;
@@ -327,7 +320,7 @@ int ipc_mq_send(struct ipc *ipc, struct ipc_call *call)
 	if ((uint32_t)asked->number >= PRIORITIES)
 		return -EINVAL;
 	object = ipc_mq_asked(ipc, call, &access);
-	queue = object ? ipc_mq_queue(ipc, object) : NULL;
+	queue = object ? ipc_queue(ipc, object) : NULL;
 	if (!queue || access == O_RDONLY)
 		return -EBADF;
 	body = ipc_body(ipc, object);
@@ -353,7 +346,7 @@ int ipc_mq_receive(struct ipc *ipc, struct ipc_call *call)
 	};
 	int access;
 	const struct ipc_object *object = ipc_mq_asked(ipc, call, &access);
-	const struct queue *queue = object ? ipc_mq_queue(ipc, object) : NULL;
+	const struct queue *queue = object ? ipc_queue(ipc, object) : NULL;
 	struct ipc_body body;
 	int64_t result;
 
@@ -377,7 +370,7 @@ int ipc_mq_attributes(struct ipc *ipc, struct ipc_call *call)
 {
 	int access;
 	const struct ipc_object *object = ipc_mq_asked(ipc, call, &access);
-	const struct queue *queue = object ? ipc_mq_queue(ipc, object) : NULL;
+	const struct queue *queue = object ? ipc_queue(ipc, object) : NULL;
 	struct wire_ipc_stat stat;
 	struct stat status;
 

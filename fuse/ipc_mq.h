@@ -7,8 +7,8 @@
 
 #include "fuse/ipc_i.h"
 
-/* ipc_mq.c. NULL: its body is broken. */
-const struct queue *ipc_mq_queue(struct ipc *ipc, const struct ipc_object *object);
+/* ipc_mq.c */
+
 /* The queue of the asker's handle, or NULL; *ret_access: O_RDONLY, O_WRONLY, O_RDWR. */
 const struct ipc_object *ipc_mq_asked(const struct ipc *ipc, const struct ipc_call *call,
                                       int *ret_access);

@@ -175,7 +175,7 @@ static int packets_of(const struct queue *queue)
 
 void ipc_mq_show(struct ipc *ipc, const struct ipc_object *object)
 {
-	const struct queue *queue = ipc_mq_queue(ipc, object);
+	const struct queue *queue = ipc_queue(ipc, object);
 	int held = ipc_held(ipc, KEEP_QUEUE, object->serial);
 	int wanted = queue ? packets_of(queue) : 0;
 	char packet[PACKET_MAX] = {'\0'};

@@ -16,13 +16,6 @@ enum { POOL = 512000, MAP = 16384, SEGMENT_SIZE = 16, HEADERS = 16384, SEGMENTS 
 
 enum { SWEPT = 64 };
 
-static const struct queue *queue_of(struct ipc *ipc, const struct ipc_object *object)
-{
-	struct ipc_body body = ipc_body(ipc, object);
-
-	return arena_at(body.arena, body.at, sizeof(struct queue));
-}
-
 /* To the kernel all that can't be had is memory. */
 static int64_t as_memory(int64_t result)
 {
@@ -69,7 +62,7 @@ static int tell_info(struct ipc *ipc, struct ipc_call *call)
 	int highest = 0;
 
 	while ((object = ipc_next(ipc, WIRE_MSG, object))) {
-		const struct queue *queue = queue_of(ipc, object);
+		const struct queue *queue = ipc_queue(ipc, object);
 		int index = object->id & ((1 << IPC_INDEX_BITS) - 1);
 
 		highest = index > highest ? index : highest;
@@ -104,7 +97,7 @@ static int tell_status(struct ipc *ipc, struct ipc_call *call)
 		result = ipc_allow(call, object, 0444);
 	if (result < 0)
 		return result;
-	queue = queue_of(ipc, object);
+	queue = ipc_queue(ipc, object);
 	if (!queue)
 		return -EBADMSG;
 	stat = ipc_describe(object);
@@ -122,8 +115,9 @@ static int tell_status(struct ipc *ipc, struct ipc_call *call)
 
 static int set_queue(struct ipc *ipc, struct ipc_call *call, const struct ipc_object *object)
 {
-	const struct queue *queue = queue_of(ipc, object);
+	const struct queue *queue = ipc_queue(ipc, object);
 	struct wire_ipc_stat stat;
+	int result;
 
 	if (call->asked->length != sizeof stat)
 		return -EINVAL;
@@ -133,9 +127,9 @@ static int set_queue(struct ipc *ipc, struct ipc_call *call, const struct ipc_ob
 	if (stat.size > ipc->limits.msgmnb &&
 	    !judge_has_capability(&call->peer->actor, CAP_SYS_RESOURCE))
 		return -EPERM;
-	if (stat.uid == UINT32_MAX || stat.gid == UINT32_MAX)
-		return -EINVAL;
-	ipc_set_owner(ipc, object, &stat);
+	result = ipc_set_owner(ipc, call, object);
+	if (result < 0)
+		return result;
 	ARENA_SET(ipc_body(ipc, object).arena, queue->bytes_max, stat.size);
 	/* Who waits may be let in now, or no longer. */
 	ipc_changed(ipc, object);
@@ -145,7 +139,7 @@ static int set_queue(struct ipc *ipc, struct ipc_call *call, const struct ipc_ob
 void ipc_msg_discard(struct ipc *ipc, const struct ipc_object *object)
 {
 	struct ipc_body body = ipc_body(ipc, object);
-	const struct queue *queue = queue_of(ipc, object);
+	const struct queue *queue = ipc_queue(ipc, object);
 	const struct queue_message *last = NULL;
 	uint64_t first;
 
@@ -171,20 +165,10 @@ bool ipc_msg_sweep(struct ipc *ipc)
 	return true;
 }
 
-static int change_queue(struct ipc *ipc, struct ipc_call *call)
+static void remove_queue(struct ipc *ipc, const struct ipc_object *object)
 {
-	const struct ipc_object *object;
-	int result = ipc_find(ipc, WIRE_MSG, call->asked->id, &object);
-
-	if (result == 0)
-		result = ipc_allow_owner(call, object);
-	if (result < 0)
-		return result;
-	if (call->asked->command == IPC_SET)
-		return set_queue(ipc, call, object);
 	ipc_msg_discard(ipc, object);
 	ipc_remove(ipc, object);
-	return 0;
 }
 
 int ipc_msg_control(struct ipc *ipc, struct ipc_call *call)
@@ -198,7 +182,7 @@ int ipc_msg_control(struct ipc *ipc, struct ipc_call *call)
 	case MSG_STAT:
 	case MSG_STAT_ANY: return tell_status(ipc, call);
 	case IPC_SET:
-	case IPC_RMID: return change_queue(ipc, call);
+	case IPC_RMID: return ipc_own(ipc, call, WIRE_MSG, set_queue, remove_queue);
 	default: return -EINVAL;
 	}
 }

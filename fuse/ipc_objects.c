@@ -265,9 +265,13 @@ int ipc_allow_owner(struct ipc_call *call, const struct ipc_object *object)
 	return -EPERM;
 }
 
-void ipc_set_owner(struct ipc *ipc, const struct ipc_object *object,
-                   const struct wire_ipc_stat *stat)
+int ipc_set_owner(struct ipc *ipc, struct ipc_call *call, const struct ipc_object *object)
 {
+	const struct wire_ipc_stat *stat = call->bytes;
+
+	if (call->asked->length != sizeof *stat || stat->uid == UINT32_MAX ||
+	    stat->gid == UINT32_MAX)
+		return -EINVAL;
 	/* Those who could have it as memory may not be those who can now. */
 	if (object->uid != stat->uid || object->gid != stat->gid ||
 	    object->mode != (stat->mode & 0777))
@@ -276,6 +280,31 @@ void ipc_set_owner(struct ipc *ipc, const struct ipc_object *object,
 	ARENA_SET(&ipc->arena, object->gid, stat->gid);
 	ARENA_SET(&ipc->arena, object->mode, stat->mode & 0777);
 	ARENA_SET(&ipc->arena, object->time[2], ipc_now());
+	return 0;
+}
+
+int ipc_own(struct ipc *ipc, struct ipc_call *call, enum wire_family family,
+            int (*set)(struct ipc *ipc, struct ipc_call *call, const struct ipc_object *object),
+            void (*remove)(struct ipc *ipc, const struct ipc_object *object))
+{
+	const struct ipc_object *object = NULL;
+	int result = ipc_find(ipc, family, call->asked->id, &object);
+
+	if (result == 0)
+		result = ipc_allow_owner(call, object);
+	if (result < 0)
+		return result;
+	if (call->asked->command == IPC_SET)
+		return set(ipc, call, object);
+	remove(ipc, object);
+	return 0;
+}
+
+const struct queue *ipc_queue(struct ipc *ipc, const struct ipc_object *object)
+{
+	struct ipc_body body = ipc_body(ipc, object);
+
+	return arena_at(body.arena, body.at, sizeof(struct queue));
 }
 
 struct wire_ipc_stat ipc_describe(const struct ipc_object *object)

@@ -227,32 +227,6 @@ static void remove_set(struct ipc *ipc, const struct ipc_object *object)
 	ipc_remove(ipc, object);
 }
 
-static int change_owner(struct ipc *ipc, struct ipc_call *call, const struct ipc_object *object)
-{
-	const struct wire_ipc_stat *stat = call->bytes;
-
-	if (call->asked->length != sizeof *stat || stat->uid == (uint32_t)-1 ||
-	    stat->gid == (uint32_t)-1)
-		return -EINVAL;
-	ipc_set_owner(ipc, object, stat);
-	return 0;
-}
-
-static int own(struct ipc *ipc, struct ipc_call *call)
-{
-	const struct ipc_object *object;
-	int result = ipc_find(ipc, WIRE_SEM, call->asked->id, &object);
-
-	if (result == 0)
-		result = ipc_allow_owner(call, object);
-	if (result < 0)
-		return result;
-	if (call->asked->command == IPC_SET)
-		return change_owner(ipc, call, object);
-	remove_set(ipc, object);
-	return 0;
-}
-
 int ipc_sem_control(struct ipc *ipc, struct ipc_call *call)
 {
 	if (call->asked->id < 0)
@@ -267,7 +241,7 @@ int ipc_sem_control(struct ipc *ipc, struct ipc_call *call)
 	case SETVAL:
 		return set_value(ipc, call);
 	case IPC_SET: case IPC_RMID:
-		return own(ipc, call);
+		return ipc_own(ipc, call, WIRE_SEM, ipc_set_owner, remove_set);
 	default:
 		return -EINVAL;
 	}

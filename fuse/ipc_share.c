@@ -55,13 +55,6 @@ static const struct ipc_object *object_of(const struct ipc *ipc, const struct ip
 	return object->serial == shared->serial ? object : NULL;
 }
 
-static const struct queue *queue_of(struct ipc *ipc, const struct ipc_object *object)
-{
-	struct ipc_body body = ipc_body(ipc, object);
-
-	return arena_at(body.arena, body.at, sizeof(struct queue));
-}
-
 /* What is said in the memory may be a client's word by now: how it was made is known without. */
 static int look_at(struct ipc *ipc, const struct ipc_object *object, struct ipc_shared *shared)
 {
@@ -71,7 +64,7 @@ static int look_at(struct ipc *ipc, const struct ipc_object *object, struct ipc_
 	if (shared->family == WIRE_SEM)
 		return semwords_view_as(&shared->words, shared->memory, shared->size,
 		                        (uint32_t)object->size);
-	queue = queue_of(ipc, object);
+	queue = ipc_queue(ipc, object);
 	if (!queue)
 		return -EBADMSG;
 	/* The host's msgmax may be another by now. */
@@ -82,10 +75,16 @@ static int look_at(struct ipc *ipc, const struct ipc_object *object, struct ipc_
 	return slots_view_as(&shared->slots, shared->memory, shared->size, &shape);
 }
 
-static void forget(struct ipc *ipc, struct ipc_shared *shared)
+static void unlist(struct ipc *ipc, struct ipc_shared *shared)
 {
 	if (shared->is_listed)
 		DL_DELETE(ipc->frozen, shared);
+	shared->is_listed = false;
+}
+
+static void forget(struct ipc *ipc, struct ipc_shared *shared)
+{
+	unlist(ipc, shared);
 	HASH_DEL(ipc->shared, shared);
 	munmap(shared->memory, shared->size);
 	free(shared);
@@ -126,13 +125,6 @@ static void list_frozen(struct ipc *ipc, struct ipc_shared *shared)
 	if (!shared->is_listed)
 		DL_APPEND(ipc->frozen, shared);
 	shared->is_listed = true;
-}
-
-static void unlist(struct ipc *ipc, struct ipc_shared *shared)
-{
-	if (shared->is_listed)
-		DL_DELETE(ipc->frozen, shared);
-	shared->is_listed = false;
 }
 
 static void set_flags(struct ipc *ipc, const struct ipc_object *object, uint32_t flags)
@@ -190,7 +182,7 @@ static int import_queue(struct ipc *ipc, const struct ipc_object *object,
                         const struct ipc_shared *shared)
 {
 	struct ipc_body body = ipc_body(ipc, object);
-	const struct queue *queue = queue_of(ipc, object);
+	const struct queue *queue = ipc_queue(ipc, object);
 	const struct queue_stamp none = {0};
 	uint64_t bytes_max;
 	uint64_t sequence = 0;
@@ -322,7 +314,7 @@ static bool export_body(struct ipc *ipc, const struct ipc_object *object,
 		export_set(ipc, object, shared);
 		return true;
 	}
-	queue = queue_of(ipc, object);
+	queue = ipc_queue(ipc, object);
 	/* Looked at before they are copied in vain each time: a claim's owner may be stopped. */
 	if (!queue || queue->count + slots_claims(&shared->slots) > shared->slots.count ||
 	    !export_messages(ipc, queue, shared))
@@ -433,7 +425,7 @@ static size_t body_size(struct ipc *ipc, const struct ipc_object *object)
 	if (object->family == WIRE_SEM)
 		return object->size <= SEMWORDS_COUNT_MAX ?
 			semwords_size((uint32_t)object->size) : 0;
-	queue = queue_of(ipc, object);
+	queue = ipc_queue(ipc, object);
 	if (!queue || room_of(ipc, queue) > WIRE_BYTES_MAX)
 		return 0;
 	if (object->family == WIRE_MSG)
@@ -465,7 +457,7 @@ static void fill(struct ipc *ipc, const struct ipc_object *object, void *memory)
 		semwords_make(memory, (uint32_t)object->size);
 		return;
 	}
-	queue = queue_of(ipc, object);
+	queue = ipc_queue(ipc, object);
 	slots_make(memory, (enum queue_kind)queue->kind,
 	           object->family == WIRE_MSG ? SYSV_SLOTS : (uint32_t)queue->count_max,
 	           room_of(ipc, queue), queue->bytes_max);

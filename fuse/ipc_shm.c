@@ -223,17 +223,6 @@ static int tell_status(struct ipc *ipc, struct ipc_call *call)
 	return asked->command == IPC_STAT ? 0 : object->id;
 }
 
-static int change_owner(struct ipc *ipc, struct ipc_call *call, const struct ipc_object *object)
-{
-	const struct wire_ipc_stat *stat = call->bytes;
-
-	if (call->asked->length != sizeof *stat || stat->uid == (uint32_t)-1 ||
-	    stat->gid == (uint32_t)-1)
-		return -EINVAL;
-	ipc_set_owner(ipc, object, stat);
-	return 0;
-}
-
 /* Who has it attached keeps it, and whoever has its id can attach it, but nobody finds it any more.
  */
 static void remove_segment(struct ipc *ipc, const struct ipc_object *object)
@@ -244,21 +233,6 @@ static void remove_segment(struct ipc *ipc, const struct ipc_object *object)
 	}
 	ARENA_SET(&ipc->arena, object->flags, object->flags | IPC_DEST);
 	ARENA_SET(&ipc->arena, object->key, IPC_PRIVATE);
-}
-
-static int own(struct ipc *ipc, struct ipc_call *call)
-{
-	const struct ipc_object *object;
-	int result = ipc_find(ipc, WIRE_SHM, call->asked->id, &object);
-
-	if (result == 0)
-		result = ipc_allow_owner(call, object);
-	if (result < 0)
-		return result;
-	if (call->asked->command == IPC_SET)
-		return change_owner(ipc, call, object);
-	remove_segment(ipc, object);
-	return 0;
 }
 
 static uint64_t locked_pages(const struct ipc *ipc, uid_t uid)
@@ -321,7 +295,8 @@ int ipc_shm_control(struct ipc *ipc, struct ipc_call *call)
 	switch (call->asked->command) {
 	case IPC_INFO: case SHM_INFO: return tell_info(ipc, call);
 	case IPC_STAT: case SHM_STAT: case SHM_STAT_ANY: return tell_status(ipc, call);
-	case IPC_SET: case IPC_RMID: return own(ipc, call);
+	case IPC_SET: case IPC_RMID:
+		return ipc_own(ipc, call, WIRE_SHM, ipc_set_owner, remove_segment);
 	case SHM_LOCK: case SHM_UNLOCK: return lock_segment(ipc, call);
 	default: return -EINVAL;
 	}
