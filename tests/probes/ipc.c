@@ -48,6 +48,15 @@ const char *ipc_value(long result)
 	return text;
 }
 
+const char *ipc_end_of(pid_t pid)
+{
+	int status = await_child(pid);
+
+	if (status == 0)
+		return "ok";
+	return status < PROBE_SIGNAL ? strerrorname_np(status) : ipc_value(status);
+}
+
 pid_t ipc_beside(void (*body)(void *), void *argument)
 {
 	pid_t pid = fork();

@@ -111,15 +111,6 @@ static pid_t start(struct call *call)
 	return pid;
 }
 
-static const char *end_of(pid_t pid)
-{
-	int status = await_child(pid);
-
-	if (status == 0)
-		return "ok";
-	return status < PROBE_SIGNAL ? strerrorname_np(status) : ipc_value(status);
-}
-
 static void say_state(const char *what)
 {
 	struct msqid_ds status = stat_of();
@@ -135,7 +126,7 @@ static void ask_receivers(void)
 	begin();
 	pid = start(RECEIVE(.size = ROOM));
 	must(put(3, "for whoever waits") == 0);
-	tell("a receiver", "%s: %s", end_of(pid), heard);
+	tell("a receiver", "%s: %s", ipc_end_of(pid), heard);
 	ask_whether("last sender", stat_of().msg_lspid == getpid());
 	ask_whether("last receiver", stat_of().msg_lrpid == pid);
 	say_state("nothing left");
@@ -143,29 +134,29 @@ static void ask_receivers(void)
 	other = start(RECEIVE(.size = ROOM, .type = 7, .flags = MSG_EXCEPT));
 	must(put(7, "of seven") == 0);
 	must(put(2, "of two") == 0);
-	tell("who wants two", "%s", end_of(pid));
+	tell("who wants two", "%s", ipc_end_of(pid));
 	must(put(8, "of eight") == 0);
-	tell("who wants no seven", "%s: %s", end_of(other), heard);
+	tell("who wants no seven", "%s: %s", ipc_end_of(other), heard);
 	tell("left", "%s", take(0));
 	pid = start(RECEIVE(.size = ROOM, .type = -5));
 	must(put(6, "of six") == 0);
 	must(put(5, "of five") == 0);
-	tell("who wants up to five", "%s: %s", end_of(pid), heard);
+	tell("who wants up to five", "%s: %s", ipc_end_of(pid), heard);
 	tell("left then", "%s", take(0));
 	pid = start(RECEIVE(.size = 4));
 	must(put(1, "too long") == 0);
-	tell("too little room", "%s", end_of(pid));
+	tell("too little room", "%s", ipc_end_of(pid));
 	say_state("it stays");
 	take(0);
 	pid = start(RECEIVE(.size = 4, .flags = MSG_NOERROR));
 	must(put(1, "too long") == 0);
-	tell("cut", "%s: %.8s", end_of(pid), heard);
+	tell("cut", "%s: %.8s", ipc_end_of(pid), heard);
 	say_state("it is gone");
 	pid = start(RECEIVE(.size = 4));
 	other = start(RECEIVE(.size = ROOM));
 	must(put(1, "too long") == 0);
-	tell("too little room, the first", "%s", end_of(pid));
-	tell("room enough, the second", "%s", end_of(other));
+	tell("too little room, the first", "%s", ipc_end_of(pid));
+	tell("room enough, the second", "%s", ipc_end_of(other));
 	say_state("the second took it");
 	end();
 }
@@ -178,7 +169,7 @@ static void ask_senders(void)
 	fill();
 	pid = start(SEND(.type = 1, .size = 10));
 	tell("taken", "%s", take(0));
-	tell("a sender", "%s", end_of(pid));
+	tell("a sender", "%s", ipc_end_of(pid));
 	say_state("one of ten");
 	take(0);
 	take(0);
@@ -191,7 +182,7 @@ static void ask_senders(void)
 		ipc_pause(5);
 	say_state("one sent, one waits");
 	tell("of type 2", "%s", take(2));
-	tell("both senders", "%s %s", end_of(pid), end_of(other));
+	tell("both senders", "%s %s", ipc_end_of(pid), ipc_end_of(other));
 	say_state("nobody waits");
 	tell("of type 2 again", "%s", take(2));
 	end();
@@ -209,13 +200,13 @@ static void ask_qbytes(void)
 	pid = start(SEND(.type = 1, .size = 11));
 	status.msg_qbytes = 11;
 	must(msgctl(id, IPC_SET, &status) == 0);
-	tell("a sender that is given more bytes", "%s", end_of(pid));
+	tell("a sender that is given more bytes", "%s", ipc_end_of(pid));
 	pid = start(RECEIVE(.size = ROOM, .type = 5));
 	must(msgctl(id, IPC_SET, &status) == 0);
 	ipc_await_asleep(pid);
 	take(0);
 	must(put(5, "five") == 0);
-	tell("a receiver, all set again", "%s", end_of(pid));
+	tell("a receiver, all set again", "%s", ipc_end_of(pid));
 	end();
 }
 
@@ -277,7 +268,7 @@ static void ask_signal(const char *what, struct call *call, int number)
 		else
 			must(put(call->type + 1, "x") == 0);
 	}
-	say("{msg: %s} %s", what, end_of(pid));
+	say("{msg: %s} %s", what, ipc_end_of(pid));
 }
 
 static void ask_signals(void)
@@ -321,7 +312,7 @@ static void ask_removal(void)
 	pids[2] = start(RECEIVE(.size = ROOM, .type = -1));
 	end();
 	for (int i = 0; i < 3; i++)
-		say("{msg: removed, waiter %d} %s", i, end_of(pids[i]));
+		say("{msg: removed, waiter %d} %s", i, ipc_end_of(pids[i]));
 	ask("removed", msgctl(id, IPC_STAT, &status));
 }
 
@@ -340,7 +331,7 @@ static void ask_rights(void)
 	status.msg_perm.mode = 0600;
 	must(msgctl(id, IPC_SET, &status) == 0);
 	must(put(1, "x") == 0);
-	tell("a receiver whose right was taken", "%s", end_of(pid));
+	tell("a receiver whose right was taken", "%s", ipc_end_of(pid));
 	say_state("and given again");
 	end();
 }
@@ -401,7 +392,7 @@ static void ask_flow(void)
 		memcpy(&number, message.text, sizeof number);
 		wrong += number != next[message.type]++;
 	}
-	tell("senders", "%s %s", end_of(one), end_of(other));
+	tell("senders", "%s %s", ipc_end_of(one), ipc_end_of(other));
 	tell("flow, wrong", "%d", wrong);
 	say_state("all taken");
 	end();

@@ -92,15 +92,6 @@ static pid_t start(struct steps *steps)
 	return pid;
 }
 
-static const char *end_of(pid_t pid)
-{
-	int status = await_child(pid);
-
-	if (status == 0)
-		return "ok";
-	return status < PROBE_SIGNAL ? strerrorname_np(status) : ipc_value(status);
-}
-
 static const char *do_steps(struct steps *steps)
 {
 	errno = perform(steps);
@@ -115,14 +106,14 @@ static void ask_simple(void)
 	pid = start(STEPS({0, -1, 0}));
 	say_waiting("one waits for more");
 	tell("it is given", "%s", do_steps(STEPS({0, 1, 0})));
-	tell("it went on", "%s", end_of(pid));
+	tell("it went on", "%s", ipc_end_of(pid));
 	say_values("taken");
 	say_waiting("nobody waits");
 	ask_whether("last pid is its", semctl(id, 0, GETPID) == pid);
 	pid = start(STEPS({2, 0, 0}));
 	say_waiting("one waits for zero");
 	tell("it comes", "%s", do_steps(STEPS({2, -1, 0})));
-	tell("it went on with zero", "%s", end_of(pid));
+	tell("it went on with zero", "%s", ipc_end_of(pid));
 	ask_whether("last pid is its, too", semctl(id, 2, GETPID) == pid);
 	pid = start(STEPS({0, -3, 0}));
 	do_steps(STEPS({0, 2, 0}));
@@ -130,11 +121,11 @@ static void ask_simple(void)
 	say_waiting("two are not three");
 	say_values("they stay");
 	do_steps(STEPS({0, 2, 0}));
-	tell("four are enough", "%s", end_of(pid));
+	tell("four are enough", "%s", ipc_end_of(pid));
 	say_values("one is left");
 	pid = start(STEPS({1, -2, 0}));
 	must(semctl(id, 1, SETVAL, (union semun){.val = 5}) == 0);
-	tell("set", "%s", end_of(pid));
+	tell("set", "%s", ipc_end_of(pid));
 	say_values("set, and taken");
 	pid = start(STEPS({0, 0, 0}, {1, 0, 0}));
 	say_waiting("for the first zero");
@@ -142,7 +133,7 @@ static void ask_simple(void)
 	ipc_await_asleep(pid);
 	say_waiting("for the second zero");
 	must(semctl(id, 0, SETALL, (union semun){.array = (unsigned short[COUNT]){0}}) == 0);
-	tell("all set", "%s", end_of(pid));
+	tell("all set", "%s", ipc_end_of(pid));
 	end();
 }
 
@@ -162,21 +153,21 @@ static void ask_arrays(void)
 	ipc_await_asleep(pid);
 	say_waiting("for the first of two");
 	do_steps(STEPS({0, 1, 0}));
-	tell("both", "%s", end_of(pid));
+	tell("both", "%s", ipc_end_of(pid));
 	say_values("both taken, one given");
 	other = start(STEPS({1, -1, 0}));
 	pid = start(STEPS({0, -1, 0}, {1, 1, 0}));
 	do_steps(STEPS({0, 1, 0}));
-	tell("one wakes", "%s", end_of(pid));
-	tell("and that another", "%s", end_of(other));
+	tell("one wakes", "%s", ipc_end_of(pid));
+	tell("and that another", "%s", ipc_end_of(other));
 	say_values("nothing left");
 	pid = start(STEPS({0, -1, 0}, {1, -1, IPC_NOWAIT}));
 	do_steps(STEPS({0, 1, 0}));
-	tell("woken where it must not wait", "%s", end_of(pid));
+	tell("woken where it must not wait", "%s", ipc_end_of(pid));
 	say_values("not taken");
 	pid = start(STEPS({0, 0, 0}, {1, 32767, 0}, {1, 1, 0}));
 	do_steps(STEPS({0, -1, 0}));
-	tell("woken to do too much", "%s", end_of(pid));
+	tell("woken to do too much", "%s", ipc_end_of(pid));
 	say_values("not done");
 	end();
 }
@@ -252,14 +243,14 @@ static void ask_zero_first(void)
 	other = start(STEPS({0, 0, 0}, {1, 1, 0}));
 	say_waiting("two wait for zero");
 	do_steps(STEPS({0, -1, 0}));
-	tell("one", "%s", end_of(pid));
-	tell("the other", "%s", end_of(other));
+	tell("one", "%s", ipc_end_of(pid));
+	tell("the other", "%s", ipc_end_of(other));
 	say_values("both did");
 	pid = start(STEPS({0, -1, 0}));
 	other = start(STEPS({0, -1, 0}));
 	do_steps(STEPS({0, 2, 0}));
-	tell("both of two", "%s", end_of(pid));
-	tell("both of two at once", "%s", end_of(other));
+	tell("both of two", "%s", ipc_end_of(pid));
+	tell("both of two at once", "%s", ipc_end_of(other));
 	say_values("none left");
 	end();
 }
@@ -298,7 +289,7 @@ static void ask_time(void)
 	steps->timeout_ms = 20000;
 	begun = start(steps);
 	do_steps(STEPS({0, 1, 0}));
-	tell("in time", "%s", end_of((pid_t)begun));
+	tell("in time", "%s", ipc_end_of((pid_t)begun));
 	end();
 }
 
@@ -316,7 +307,7 @@ static void ask_signal(const char *what, struct steps *steps, int flags, int num
 		ipc_pause(50);
 		do_steps(STEPS({0, 1, 0}));
 	}
-	say("{semop: %s} %s", what, end_of(pid));
+	say("{semop: %s} %s", what, ipc_end_of(pid));
 	say("{semop: %s, waiting then} %d", what, semctl(id, 0, GETNCNT) + semctl(id, 1, GETZCNT));
 }
 
@@ -364,7 +355,7 @@ static void ask_other_signals(void)
 	ipc_await_asleep(pid);
 	tell("blocked and ignored ones, it waits", "%d", semctl(id, 0, GETNCNT));
 	do_steps(STEPS({0, 1, 0}));
-	tell("blocked and ignored ones", "%s", end_of(pid));
+	tell("blocked and ignored ones", "%s", ipc_end_of(pid));
 	end();
 }
 
@@ -379,7 +370,7 @@ static void ask_removal(void)
 	pids[2] = start(STEPS({0, -1, 0}, {2, -1, SEM_UNDO}));
 	end();
 	for (int i = 0; i < 3; i++)
-		say("{semop: removed, waiter %d} %s", i, end_of(pids[i]));
+		say("{semop: removed, waiter %d} %s", i, ipc_end_of(pids[i]));
 	ask("removed", semctl(id, 0, IPC_STAT, (union semun){.buf = &status}));
 }
 
@@ -397,7 +388,7 @@ static void ask_rights(void)
 	status.sem_perm.mode = 0600;
 	must(semctl(id, 0, IPC_SET, (union semun){.buf = &status}) == 0);
 	do_steps(STEPS({0, 1, 0}));
-	tell("rights taken and given meanwhile", "%s", end_of(pid));
+	tell("rights taken and given meanwhile", "%s", ipc_end_of(pid));
 	end();
 }
 
@@ -448,7 +439,7 @@ static void ask_games(void)
 	begin(1, 0, 0);
 	pid = ipc_beside(play, &(int){0});
 	play(&(int){1});
-	tell("ping-pong", "%s", end_of(pid));
+	tell("ping-pong", "%s", ipc_end_of(pid));
 	say_values("the ball");
 	end();
 }

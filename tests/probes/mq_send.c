@@ -231,15 +231,6 @@ static pid_t start(struct call *call)
 	return pid;
 }
 
-static const char *end_of(pid_t pid)
-{
-	int status = await_child(pid);
-
-	if (status == 0)
-		return "ok";
-	return status < PROBE_SIGNAL ? strerrorname_np(status) : ipc_value(status);
-}
-
 static void ask_waiting(void)
 {
 	pid_t pid;
@@ -247,23 +238,23 @@ static void ask_waiting(void)
 	begin(DEPTH);
 	pid = start(RECEIVE());
 	must(put("for who waits", 6) == 0);
-	tell("a receiver", "%s: %s", end_of(pid), heard);
+	tell("a receiver", "%s: %s", ipc_end_of(pid), heard);
 	tell("there", "%ld", count());
 	pid = start(RECEIVE(.within_ms = 30000));
 	must(put("in time", 0) == 0);
-	tell("a timed receiver", "%s: %s", end_of(pid), heard);
+	tell("a timed receiver", "%s: %s", ipc_end_of(pid), heard);
 	fill();
 	pid = start(SEND());
 	tell("there when full", "%ld", count());
 	tell("taken", "%s", take());
-	tell("a sender", "%s", end_of(pid));
+	tell("a sender", "%s", ipc_end_of(pid));
 	tell("taken then", "%s", take());
 	fill();
 	pid = start(SEND(.within_ms = 30000));
 	tell("taken after that", "%s", take());
-	tell("a timed sender", "%s", end_of(pid));
+	tell("a timed sender", "%s", ipc_end_of(pid));
 	pid = start(SEND(.within_ms = 60));
-	tell("a timed sender in vain", "%s", end_of(pid));
+	tell("a timed sender in vain", "%s", ipc_end_of(pid));
 	tell("there in the end", "%ld", count());
 	end();
 }
@@ -328,7 +319,7 @@ static void ask_signal(const char *what, struct call *call, int number)
 		else
 			must(put("at last", 0) == 0);
 	}
-	say("{mq: %s} %s", what, end_of(pid));
+	say("{mq: %s} %s", what, ipc_end_of(pid));
 }
 
 static void ask_signals(void)
@@ -367,7 +358,7 @@ static void ask_unlinking(void)
 	pid = start(RECEIVE());
 	must(mq_unlink(NAME) == 0);
 	must(put("unlinked", 1) == 0);
-	tell("a receiver of an unlinked one", "%s: %s", end_of(pid), heard);
+	tell("a receiver of an unlinked one", "%s: %s", ipc_end_of(pid), heard);
 	must(mq_close(queue) == 0);
 	begin(DEPTH);
 	pid = start(RECEIVE());
@@ -513,7 +504,7 @@ static void ask_flow(void)
 		must(mq_receive(queue, (char *)message, SIZE, NULL) == 8);
 		wrong += message[1] != next[message[0]]++;
 	}
-	tell("senders", "%s %s", end_of(one), end_of(other));
+	tell("senders", "%s %s", ipc_end_of(one), ipc_end_of(other));
 	tell("flow, wrong", "%d", wrong);
 	end();
 }
