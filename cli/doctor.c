@@ -21,8 +21,8 @@
 #include "cli/calls.h"
 #include "cli/facts.h"
 #include "cli/find.h"
+#include "cli/option.h"
 #include "cli/say.h"
-#include "cli/subcommand.h"
 #include "cli/table.h"
 #include "cli/trial.h"
 
@@ -37,15 +37,6 @@ struct doctor {
 	struct wire_status status;
 };
 
-static const struct option options[] = {
-	{"dir", required_argument, NULL, 'd'},
-	{"json", no_argument, NULL, 'j'},
-	{"probe", no_argument, NULL, 'p'},
-	{"probe-ipc", no_argument, NULL, 'i'},
-	{"help", no_argument, NULL, 'h'},
-	{NULL, 0, NULL, 0},
-};
-
 enum column { WHAT, OK, DETAILS, COLUMN_COUNT };
 
 static const struct table_column columns[COLUMN_COUNT] = {
@@ -53,18 +44,6 @@ static const struct table_column columns[COLUMN_COUNT] = {
 	[OK] = {"OK", 0, SCOLS_JSON_BOOLEAN},
 	[DETAILS] = {"DETAILS", SCOLS_FL_WRAP, SCOLS_JSON_STRING},
 };
-
-static int print_help(void)
-{
-	puts("usage: shmemu doctor [OPTION]...\n"
-	     "Tell what this host has, which daemon this user's programs meet, and which roads\n"
-	     "they take. The exit status is 0 if a program under the library works here, else 1.\n"
-	     "\n"
-	     "      --dir=DIR  the daemon that serves DIR\n"
-	     "      --json     as JSON\n"
-	     "      --help     show this and exit");
-	return EXIT_SUCCESS;
-}
 
 static void add(const struct doctor *doctor, const char *what, const struct fact *fact)
 {
@@ -420,27 +399,21 @@ static void shed_library(char **argv)
 	fail("cannot run /proc/self/exe: %s", strerror(errno));
 }
 
-int doctor_main(int argc, char **argv)
+static int doctor_main(int argc, char **argv)
 {
 	struct doctor doctor = {.path = TEXT_NULL, .sock = -1};
 	int option;
 	int status;
 
-	opterr = 0;
-	while ((option = getopt_long(argc, argv, "h", options, NULL)) != -1) {
+	while ((option = option_next(&doctor_subcommand, argc, argv)) != -1) {
 		switch (option) {
 		case 'd': doctor.folder = optarg; break;
 		case 'j': doctor.json = true; break;
 		case 'p': return probe();
 		case 'i': return probe_ipc();
-		case 'h': return print_help();
-		default:
-			fail("doctor: there is no option '%s', or its value is missing; try "
-			     "'shmemu doctor --help'", argv[optind - 1]);
 		}
 	}
-	if (optind < argc)
-		fail("doctor takes no '%s'; try 'shmemu doctor --help'", argv[optind]);
+	option_end(&doctor_subcommand, argc, argv);
 	shed_library(argv);
 	doctor.table = table_new("facts", doctor.json, columns, COLUMN_COUNT);
 	status = examine(&doctor);
@@ -448,3 +421,22 @@ int doctor_main(int argc, char **argv)
 	fd_close_at(&doctor.sock);
 	return status;
 }
+
+static const struct subcommand_option options[] = {
+	OPTION_DIR("the daemon that serves DIR"),
+	OPTION_JSON("as JSON"),
+	{"probe", 'p', NULL, NULL, COMPLETE_NOTHING},
+	{"probe-ipc", 'i', NULL, NULL, COMPLETE_NOTHING},
+	OPTION_END,
+};
+
+const struct subcommand doctor_subcommand = {
+	.name = "doctor",
+	.arguments = {"[OPTION]..."},
+	.summary = "tell what this host has, and which roads programs take here",
+	.about = "Tell what this host has, which daemon this user's programs meet, and which "
+	         "roads they take. The exit status is 0 if a program under the library works "
+	         "here, else 1.",
+	.options = options,
+	.run = doctor_main,
+};

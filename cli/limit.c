@@ -11,8 +11,8 @@
 #include "base/own.h"
 #include "base/size.h"
 #include "cli/ask.h"
+#include "cli/option.h"
 #include "cli/say.h"
-#include "cli/subcommand.h"
 #include "cli/table.h"
 
 struct limit {
@@ -22,15 +22,19 @@ struct limit {
 	uint64_t values[WIRE_LIMIT_USER_SIZE + 1];
 };
 
-/* The short ones are WIRE_LIMIT_... */
-static const struct option options[] = {
-	{"size", required_argument, NULL, WIRE_LIMIT_SIZE},
-	{"inodes", required_argument, NULL, WIRE_LIMIT_INODES},
-	{"user-size", required_argument, NULL, WIRE_LIMIT_USER_SIZE},
-	{"dir", required_argument, NULL, 'd'},
-	{"json", no_argument, NULL, 'j'},
-	{"help", no_argument, NULL, 'h'},
-	{NULL, 0, NULL, 0},
+/* The letters of those that are limits are WIRE_LIMIT_... */
+static const struct subcommand_option options[] = {
+	{"size", WIRE_LIMIT_SIZE, "BYTES",
+	 "all that there may be, with k, m, g or t behind it, or % of memory; 0: any",
+	 COMPLETE_NOTHING},
+	{"inodes", WIRE_LIMIT_INODES, "N",
+	 "files, folders and links that there may be; 0: any number", COMPLETE_NOTHING},
+	{"user-size", WIRE_LIMIT_USER_SIZE, "BYTES",
+	 "that each user may have, but for root and the daemon's own, where the daemon was "
+	 "started with such a limit", COMPLETE_NOTHING},
+	OPTION_DIR("of the daemon that serves DIR"),
+	OPTION_JSON("as JSON"),
+	OPTION_END,
 };
 
 enum column { LIMIT, MAX, USED, COLUMN_COUNT };
@@ -40,23 +44,6 @@ static const struct table_column columns[COLUMN_COUNT] = {
 	[MAX] = {"MAX", SCOLS_FL_RIGHT, SCOLS_JSON_NUMBER},
 	[USED] = {"USED", SCOLS_FL_RIGHT, SCOLS_JSON_NUMBER},
 };
-
-static int print_help(void)
-{
-	puts("usage: shmemu limit [OPTION]...\n"
-	     "Show what the daemon that this user's programs meet may hold, and holds; or change\n"
-	     "it, as root or the daemon's own user.\n"
-	     "\n"
-	     "      --size=BYTES       all that there may be, with k, m, g or t behind it, or %\n"
-	     "                         of memory; 0: any\n"
-	     "      --inodes=N         files, folders and links that there may be; 0: any number\n"
-	     "      --user-size=BYTES  that each user may have, but for root and the daemon's\n"
-	     "                         own, where the daemon was started with such a limit\n"
-	     "      --dir=DIR          of the daemon that serves DIR\n"
-	     "      --json             as JSON\n"
-	     "      --help             show this and exit");
-	return EXIT_SUCCESS;
-}
 
 static _Noreturn void fail_change(uint32_t what, const char *value, uint64_t used, int result)
 {
@@ -137,35 +124,27 @@ static void parse_value(struct limit *limit, int what)
 	limit->wanted[what] = true;
 }
 
-static bool take_options(struct limit *limit, int argc, char **argv)
+static void take_options(struct limit *limit, int argc, char **argv)
 {
 	int option;
 
-	opterr = 0;
-	while ((option = getopt_long(argc, argv, "h", options, NULL)) != -1) {
+	while ((option = option_next(&limit_subcommand, argc, argv)) != -1) {
 		switch (option) {
 		case 'd': limit->folder = optarg; break;
 		case 'j': limit->json = true; break;
-		case 'h': return false;
-		case '?':
-			fail("limit: there is no option '%s', or its value is missing; try "
-			     "'shmemu limit --help'", argv[optind - 1]);
 		default: parse_value(limit, option);
 		}
 	}
-	if (optind < argc)
-		fail("limit takes no '%s'; try 'shmemu limit --help'", argv[optind]);
-	return true;
+	option_end(&limit_subcommand, argc, argv);
 }
 
-int limit_main(int argc, char **argv)
+static int limit_main(int argc, char **argv)
 {
 	struct limit limit = {.folder = NULL};
 	bool changes = false;
 	OWN_FD sock = -1;
 
-	if (!take_options(&limit, argc, argv))
-		return print_help();
+	take_options(&limit, argc, argv);
 	sock = ask_connect(limit.folder);
 	for (uint32_t what = WIRE_LIMIT_SIZE; what <= WIRE_LIMIT_USER_SIZE; what++) {
 		if (limit.wanted[what])
@@ -176,3 +155,13 @@ int limit_main(int argc, char **argv)
 		show(sock, &limit);
 	return EXIT_SUCCESS;
 }
+
+const struct subcommand limit_subcommand = {
+	.name = "limit",
+	.arguments = {"[OPTION]..."},
+	.summary = "show how much there may be and is in use, or change it",
+	.about = "Show what the daemon that this user's programs meet may hold, and holds; or "
+	         "change it, as root or the daemon's own user.",
+	.options = options,
+	.run = limit_main,
+};

@@ -12,8 +12,8 @@
 #include "cli/ask.h"
 #include "cli/holders.h"
 #include "cli/objects.h"
+#include "cli/option.h"
 #include "cli/say.h"
-#include "cli/subcommand.h"
 #include "cli/table.h"
 
 struct ls {
@@ -22,14 +22,6 @@ struct ls {
 	bool orphans;
 	struct libscols_table *table;
 	struct holders *holders;
-};
-
-static const struct option options[] = {
-	{"dir", required_argument, NULL, 'd'},
-	{"json", no_argument, NULL, 'j'},
-	{"orphans", no_argument, NULL, 'o'},
-	{"help", no_argument, NULL, 'h'},
-	{NULL, 0, NULL, 0},
 };
 
 enum column {
@@ -51,24 +43,6 @@ static const struct table_column columns[COLUMN_COUNT] = {
 	[MAKER] = {"MAKER", SCOLS_FL_RIGHT, SCOLS_JSON_NUMBER},
 	[COMMAND] = {"COMMAND", SCOLS_FL_TRUNC, SCOLS_JSON_STRING},
 };
-
-static int print_help(void)
-{
-	puts("usage: shmemu ls [OPTION]...\n"
-	     "List what the daemon that this user's programs meet has: segments and semaphores,\n"
-	     "System V shared memory (shm), semaphores (sem) and messages (msg), and message\n"
-	     "queues (mq).\n"
-	     "\n"
-	     "      --dir=DIR  of the daemon that serves DIR\n"
-	     "      --json     as JSON\n"
-	     "      --orphans  only those that nobody holds and whose maker is gone\n"
-	     "      --help     show this and exit\n"
-	     "\n"
-	     "STATE is held (somebody has it open, mapped or attached, or waits for it), orphan\n"
-	     "(nobody does, and who made it and who used it last are gone), removed (it goes with\n"
-	     "the last that holds it) or free. HOLDERS are those that /proc shows to this user.");
-	return EXIT_SUCCESS;
-}
 
 static void put_owner(struct libscols_line *line, uid_t uid)
 {
@@ -178,33 +152,52 @@ static struct libscols_table *make_table(bool json)
 	return table_new("segments", json, shown, COLUMN_COUNT);
 }
 
-static bool take_options(struct ls *ls, int argc, char **argv)
+static void take_options(struct ls *ls, int argc, char **argv)
 {
 	int option;
 
-	while ((option = getopt_long(argc, argv, "", options, NULL)) != -1) {
+	while ((option = option_next(&ls_subcommand, argc, argv)) != -1) {
 		switch (option) {
 		case 'd': ls->folder = optarg; break;
 		case 'j': ls->json = true; break;
 		case 'o': ls->orphans = true; break;
-		case 'h': return false;
-		default: exit(EXIT_TOOL);
 		}
 	}
-	if (optind < argc)
-		fail("ls takes no '%s'; try 'shmemu ls --help'", argv[optind]);
-	return true;
+	option_end(&ls_subcommand, argc, argv);
 }
 
-int ls_main(int argc, char **argv)
+static int ls_main(int argc, char **argv)
 {
 	struct ls ls = {.folder = NULL};
 
-	if (!take_options(&ls, argc, argv))
-		return print_help();
+	take_options(&ls, argc, argv);
 	ls.table = make_table(ls.json);
 	list(&ls);
 	table_print(ls.table);
 	holders_free(ls.holders);
 	return EXIT_SUCCESS;
 }
+
+static const struct subcommand_option options[] = {
+	OPTION_DIR("of the daemon that serves DIR"),
+	OPTION_JSON("as JSON"),
+	{"orphans", 'o', NULL, "only those that nobody holds and whose maker is gone",
+	 COMPLETE_NOTHING},
+	OPTION_END,
+};
+
+const struct subcommand ls_subcommand = {
+	.name = "ls",
+	.arguments = {"[OPTION]..."},
+	.summary = "list segments, semaphores, System V IPC and message queues, and who holds "
+	           "them",
+	.about = "List what the daemon that this user's programs meet has: segments and "
+	         "semaphores, System V shared memory (shm), semaphores (sem) and messages (msg), "
+	         "and message queues (mq).",
+	.after = "STATE is held (somebody has it open, mapped or attached, or waits for it), "
+	         "orphan (nobody does, and who made it and who used it last are gone), removed "
+	         "(it goes with the last that holds it) or free. HOLDERS are those that /proc "
+	         "shows to this user.",
+	.options = options,
+	.run = ls_main,
+};

@@ -10,36 +10,18 @@
 #include "cli/say.h"
 #include "cli/subcommand.h"
 
-static const struct subcommand {
-	const char *name;
-	const char *arguments;
-	const char *summary;
-	int (*run)(int argc, char **argv);
-} subcommands[] = {
-	{"run", "[OPTION]... COMMAND [ARG]...",
-	 "run a command with shared memory of its own; tell what it left behind", run_main},
-	{"without", "WHAT... -- COMMAND [ARG]...",
-	 "run a command as on a host that lacks things", without_main},
-	{"ls", "[OPTION]...",
-	 "list segments, semaphores, System V IPC and message queues, and who holds them", ls_main},
-	{"rm", "[OPTION]... [NAME]...", "remove what ls shows", rm_main},
-	{"limit", "[OPTION]...", "show how much there may be and is in use, or change it",
-	 limit_main},
-	{"doctor", "[OPTION]...", "tell what this host has, and which roads programs take here",
-	 doctor_main},
-	{"upgrade", "[OPTION]...", "have the daemon go on with the program installed now",
-	 upgrade_main},
+const struct subcommand *const subcommands[] = {
+	&run_subcommand,   &without_subcommand, &ls_subcommand,      &rm_subcommand,
+	&limit_subcommand, &doctor_subcommand,  &upgrade_subcommand, NULL,
 };
-
-enum { SUBCOMMAND_COUNT = sizeof subcommands / sizeof subcommands[0] };
 
 static int print_help(void)
 {
 	puts("usage: shmemu SUBCOMMAND [ARG]...\n"
 	     "Shared memory for hosts that have none.\n");
-	for (size_t i = 0; i < SUBCOMMAND_COUNT; i++)
-		printf("  %-8s %s\n           %s\n", subcommands[i].name, subcommands[i].arguments,
-		       subcommands[i].summary);
+	for (int i = 0; subcommands[i]; i++)
+		printf("  %-8s %s\n           %s\n", subcommands[i]->name,
+		       subcommands[i]->arguments[0], subcommands[i]->summary);
 	puts("\n"
 	     "      --help     show this and exit; 'shmemu SUBCOMMAND --help' tells more\n"
 	     "      --version  show the version and exit");
@@ -65,9 +47,9 @@ int main(int argc, char **argv)
 
 	setlocale(LC_CTYPE, "");
 	occupy_standard_descriptors();
-	for (size_t i = 0; i < SUBCOMMAND_COUNT; i++)
-		if (strcmp(word, subcommands[i].name) == 0)
-			return subcommands[i].run(argc - 1, argv + 1);
+	for (int i = 0; subcommands[i]; i++)
+		if (strcmp(word, subcommands[i]->name) == 0)
+			return subcommands[i]->run(argc - 1, argv + 1);
 	if (strcmp(word, "--help") == 0 || strcmp(word, "-h") == 0)
 		return print_help();
 	if (strcmp(word, "--version") == 0 || strcmp(word, "-V") == 0)

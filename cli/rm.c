@@ -15,8 +15,8 @@
 #include "base/own.h"
 #include "cli/ask.h"
 #include "cli/objects.h"
+#include "cli/option.h"
 #include "cli/say.h"
-#include "cli/subcommand.h"
 
 enum { EXIT_LEFT = 1 };
 
@@ -39,44 +39,6 @@ struct rm {
 };
 
 enum { BY_KIND = 0x100 }; /* and the kind */
-
-static const struct option options[] = {
-	{"segment", required_argument, NULL, BY_KIND + OBJECT_SEGMENT},
-	{"semaphore", required_argument, NULL, BY_KIND + OBJECT_SEMAPHORE},
-	{"shm", required_argument, NULL, BY_KIND + OBJECT_SHM},
-	{"sem", required_argument, NULL, BY_KIND + OBJECT_SEM},
-	{"msg", required_argument, NULL, BY_KIND + OBJECT_MSG},
-	{"queue", required_argument, NULL, BY_KIND + OBJECT_QUEUE},
-	{"mq", required_argument, NULL, BY_KIND + OBJECT_QUEUE},
-	{"all", no_argument, NULL, 'a'},
-	{"orphans", no_argument, NULL, 'o'},
-	{"dir", required_argument, NULL, 'd'},
-	{"help", no_argument, NULL, 'h'},
-	{NULL, 0, NULL, 0},
-};
-
-static int print_help(void)
-{
-	puts("usage: shmemu rm [OPTION]... [NAME]...\n"
-	     "Remove what the daemon that this user's programs meet has, as 'shmemu ls' shows it:\n"
-	     "segments, semaphores and message queues by their names. Who has it open or mapped\n"
-	     "goes on with it.\n"
-	     "\n"
-	     "      --shm=ID|KEY      System V shared memory: by its number, or its key, which\n"
-	     "                        begins with 0x\n"
-	     "      --sem=ID|KEY      System V semaphores\n"
-	     "      --msg=ID|KEY      System V messages\n"
-	     "      --segment=NAME    the segment, where other things have that name too\n"
-	     "      --semaphore=NAME  likewise the semaphore\n"
-	     "      --queue=NAME      likewise the message queue\n"
-	     "      --orphans         all that nobody holds and whose makers are gone\n"
-	     "      --all             all that there is\n"
-	     "      --dir=DIR         of the daemon that serves DIR\n"
-	     "      --help            show this and exit\n"
-	     "\n"
-	     "The exit status is 1 if something could not be removed.");
-	return EXIT_SUCCESS;
-}
 
 static void note(void *context, const struct object *object)
 {
@@ -322,27 +284,22 @@ static void remove_all(struct rm *rm, int argc, char **argv)
 	for (size_t i = rm->count; i > 0 && (rm->all || rm->orphans); i--)
 		kill_victim(rm, &rm->there[i - 1], true);
 	optind = 0;
-	while ((option = getopt_long(argc, argv, "h", options, NULL)) != -1)
+	while ((option = option_next(&rm_subcommand, argc, argv)) != -1)
 		if (option >= BY_KIND)
 			remove_kind(rm, (enum object_kind)(option - BY_KIND), optarg);
 }
 
 /* Only looks at what the options are. */
-static bool take_options(struct rm *rm, int argc, char **argv)
+static void take_options(struct rm *rm, int argc, char **argv)
 {
 	bool has_kind = false;
 	int option;
 
-	opterr = 0;
-	while ((option = getopt_long(argc, argv, "h", options, NULL)) != -1) {
+	while ((option = option_next(&rm_subcommand, argc, argv)) != -1) {
 		switch (option) {
 		case 'a': rm->all = true; break;
 		case 'o': rm->orphans = true; break;
 		case 'd': rm->folder = optarg; break;
-		case 'h': return false;
-		case '?':
-			fail("rm: there is no option '%s', or its value is missing; try "
-			     "'shmemu rm --help'", argv[optind - 1]);
 		default: has_kind = true;
 		}
 	}
@@ -350,18 +307,47 @@ static bool take_options(struct rm *rm, int argc, char **argv)
 		fail("rm: what is to be removed? Try 'shmemu rm --help'");
 	if (rm->all + rm->orphans + (has_kind || optind < argc) > 1)
 		fail("rm takes either names, or --orphans, or --all");
-	return true;
 }
 
-int rm_main(int argc, char **argv)
+static int rm_main(int argc, char **argv)
 {
 	struct rm rm = {.sock = -1};
 
-	if (!take_options(&rm, argc, argv))
-		return print_help();
+	take_options(&rm, argc, argv);
 	rm.sock = ask_connect(rm.folder);
 	remove_all(&rm, argc, argv);
 	fd_close_at(&rm.sock);
 	free(rm.there);
 	return rm.failed ? EXIT_LEFT : EXIT_SUCCESS;
 }
+
+static const struct subcommand_option options[] = {
+	{"shm", BY_KIND + OBJECT_SHM, "ID|KEY",
+	 "System V shared memory: by its number, or its key, which begins with 0x",
+	 COMPLETE_NOTHING},
+	{"sem", BY_KIND + OBJECT_SEM, "ID|KEY", "System V semaphores", COMPLETE_NOTHING},
+	{"msg", BY_KIND + OBJECT_MSG, "ID|KEY", "System V messages", COMPLETE_NOTHING},
+	{"segment", BY_KIND + OBJECT_SEGMENT, "NAME",
+	 "the segment, where other things have that name too", COMPLETE_NAME},
+	{"semaphore", BY_KIND + OBJECT_SEMAPHORE, "NAME", "likewise the semaphore", COMPLETE_NAME},
+	{"queue", BY_KIND + OBJECT_QUEUE, "NAME", "likewise the message queue", COMPLETE_NAME},
+	{"mq", BY_KIND + OBJECT_QUEUE, "NAME", NULL, COMPLETE_NAME},
+	{"orphans", 'o', NULL, "all that nobody holds and whose makers are gone",
+	 COMPLETE_NOTHING},
+	{"all", 'a', NULL, "all that there is", COMPLETE_NOTHING},
+	OPTION_DIR("of the daemon that serves DIR"),
+	OPTION_END,
+};
+
+const struct subcommand rm_subcommand = {
+	.name = "rm",
+	.arguments = {"[OPTION]... [NAME]..."},
+	.summary = "remove what ls shows",
+	.about = "Remove what the daemon that this user's programs meet has, as 'shmemu ls' shows "
+	         "it: segments, semaphores and message queues by their names. Who has it open or "
+	         "mapped goes on with it.",
+	.after = "The exit status is 1 if something could not be removed.",
+	.options = options,
+	.operands = COMPLETE_NAME,
+	.run = rm_main,
+};

@@ -22,9 +22,9 @@
 #include "cli/folder.h"
 #include "cli/mounted.h"
 #include "cli/report.h"
+#include "cli/option.h"
 #include "cli/say.h"
 #include "cli/signals.h"
-#include "cli/subcommand.h"
 
 enum { ORPHANS_SECONDS = 2, EXIT_LEAK = 1 };
 
@@ -43,36 +43,6 @@ struct run {
 	int signal; /* that ended COMMAND, or us before it began; 0: none */
 	int status; /* to exit with, otherwise */
 };
-
-static const struct option options[] = {
-	{"keep", no_argument, NULL, 'k'},
-	{"strict", no_argument, NULL, 's'},
-	{"mount-dev-shm", no_argument, NULL, 'm'},
-	{"size", required_argument, NULL, 'z'},
-	{"help", no_argument, NULL, 'h'},
-	{NULL, 0, NULL, 0},
-};
-
-static int print_help(void)
-{
-	puts("usage: shmemu run [OPTION]... [--] COMMAND [ARG]...\n"
-	     "Run a command with shared memory and semaphores of its own, and tell which it left\n"
-	     "behind.\n"
-	     "\n"
-	     "      --keep           leave them, and say how to reach them\n"
-	     "      --strict         exit with status 1 if anything is left behind and COMMAND\n"
-	     "                       succeeded\n"
-	     "      --mount-dev-shm  mount them over /dev/shm, for COMMAND alone, so that\n"
-	     "                       programs without the library, static ones too, have them;\n"
-	     "                       takes FUSE\n"
-	     "      --size=BYTES     all that COMMAND may have, with k, m, g or t behind it, or\n"
-	     "                       % of memory\n"
-	     "      --help           show this and exit\n"
-	     "\n"
-	     "The exit status is COMMAND's, and a signal that ends COMMAND ends shmemu too;\n"
-	     "125 if shmemu fails, 126 if COMMAND can't be executed, 127 if it can't be found.");
-	return EXIT_SUCCESS;
-}
 
 /* The library comes first, once. */
 static void set_preload(const char *library)
@@ -245,17 +215,12 @@ static void parse(struct run *run, int argc, char **argv)
 {
 	int option;
 
-	opterr = 0;
-	while ((option = getopt_long(argc, argv, "+h", options, NULL)) != -1) {
+	while ((option = option_next(&run_subcommand, argc, argv)) != -1) {
 		switch (option) {
 		case 'k': run->keep = true; break;
 		case 's': run->strict = true; break;
 		case 'm': run->mounts = true; break;
 		case 'z': check_size(run->size = optarg); break;
-		case 'h': exit(print_help());
-		default:
-			fail("run: there is no option '%s'; try 'shmemu run --help'",
-			     argv[optind - 1]);
 		}
 	}
 	run->argv = argv + optind;
@@ -266,7 +231,7 @@ static void parse(struct run *run, int argc, char **argv)
 		fail("run: which command? Try 'shmemu run --help'");
 }
 
-int run_main(int argc, char **argv)
+static int run_main(int argc, char **argv)
 {
 	struct run run = {.daemon = DAEMON_NULL, .status = EXIT_TOOL};
 
@@ -282,3 +247,30 @@ int run_main(int argc, char **argv)
 		signals_die_by(run.signal);
 	return run.status;
 }
+
+static const struct subcommand_option options[] = {
+	{"keep", 'k', NULL, "leave them, and say how to reach them", COMPLETE_NOTHING},
+	{"strict", 's', NULL,
+	 "exit with status 1 if anything is left behind and COMMAND succeeded", COMPLETE_NOTHING},
+	{"mount-dev-shm", 'm', NULL,
+	 "mount them over /dev/shm, for COMMAND alone, so that programs without the library, "
+	 "static ones too, have them; takes FUSE", COMPLETE_NOTHING},
+	{"size", 'z', "BYTES",
+	 "all that COMMAND may have, with k, m, g or t behind it, or % of memory",
+	 COMPLETE_NOTHING},
+	OPTION_END,
+};
+
+const struct subcommand run_subcommand = {
+	.name = "run",
+	.arguments = {"[OPTION]... [--] COMMAND [ARG]..."},
+	.summary = "run a command with shared memory of its own; tell what it left behind",
+	.about = "Run a command with shared memory and semaphores of its own, and tell which it "
+	         "left behind.",
+	.after = "The exit status is COMMAND's, and a signal that ends COMMAND ends shmemu too; "
+	         "125 if shmemu fails, 126 if COMMAND can't be executed, 127 if it can't be "
+	         "found.",
+	.options = options,
+	.operands = COMPLETE_COMMAND,
+	.run = run_main,
+};

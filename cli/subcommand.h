@@ -1,18 +1,54 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* The subcommands, and the exit statuses that all of them share. */
+/* The subcommands, each described once: its help, the completion of shells and the check of the
+ * manual page are made of this. And the exit statuses that all of them share. */
 #ifndef SHMEMU_CLI_SUBCOMMAND_H
 #define SHMEMU_CLI_SUBCOMMAND_H
 
 /* As env(1) and its kin have them: anything else is COMMAND's own. */
 enum { EXIT_TOOL = 125, EXIT_NOT_EXECUTABLE = 126, EXIT_NOT_FOUND = 127 };
 
-/* Each takes its own name as argv[0] and returns the exit status. */
-int run_main(int argc, char **argv);
-int without_main(int argc, char **argv);
-int ls_main(int argc, char **argv);
-int rm_main(int argc, char **argv);
-int limit_main(int argc, char **argv);
-int doctor_main(int argc, char **argv);
-int upgrade_main(int argc, char **argv);
+/* What can stand for a value or an operand: what a shell completes it to. */
+enum complete {
+	COMPLETE_NOTHING,
+	COMPLETE_FOLDER,
+	COMPLETE_NAME,    /* of a segment, semaphore or queue */
+	COMPLETE_THING,   /* a word of `shmemu without`, up to "--"; then a command */
+	COMPLETE_COMMAND, /* a command with its arguments */
+};
+
+struct subcommand_option {
+	const char *name;
+	int letter;        /* what option_next says; 'h' is the help's */
+	const char *value; /* as help names it; NULL: takes none */
+	const char *help;  /* NULL: of our own use, and shown nowhere */
+	enum complete complete;
+};
+
+#define OPTION_DIR(help) {"dir", 'd', "DIR", help, COMPLETE_FOLDER}
+#define OPTION_JSON(help) {"json", 'j', NULL, help, COMPLETE_NOTHING}
+#define OPTION_END {"help", 'h', NULL, "show this and exit", COMPLETE_NOTHING}, {NULL}
+
+struct subcommand {
+	const char *name;
+	const char *arguments[3]; /* a usage line each */
+	const char *summary;      /* a line of `shmemu --help` */
+	const char *about;        /* a paragraph */
+	const char *after;        /* the same, behind the options; or NULL */
+	void (*list)(void);       /* prints what comes between about and options; or NULL */
+	const struct subcommand_option *options; /* up to one without a name */
+	enum complete operands;
+	int (*run)(int argc, char **argv); /* its name is argv[0]; returns the exit status */
+};
+
+extern const struct subcommand run_subcommand;
+extern const struct subcommand without_subcommand;
+extern const struct subcommand ls_subcommand;
+extern const struct subcommand rm_subcommand;
+extern const struct subcommand limit_subcommand;
+extern const struct subcommand doctor_subcommand;
+extern const struct subcommand upgrade_subcommand;
+
+/* Up to NULL. */
+extern const struct subcommand *const subcommands[];
 
 #endif

@@ -10,28 +10,11 @@
 
 #include "base/own.h"
 #include "cli/ask.h"
+#include "cli/option.h"
 #include "cli/say.h"
 #include "cli/signals.h"
-#include "cli/subcommand.h"
 
 enum { PATIENCE_SECONDS = 10, NAP_MILLISECONDS = 10 };
-
-static const struct option options[] = {
-	{"dir", required_argument, NULL, 'd'},
-	{"help", no_argument, NULL, 'h'},
-	{NULL, 0, NULL, 0},
-};
-
-static int print_help(void)
-{
-	puts("usage: shmemu upgrade [OPTION]...\n"
-	     "Have the daemon that this user's programs meet go on with the shmfs that is\n"
-	     "installed now. Nobody notices; where the versions do not fit, the old one stays.\n"
-	     "\n"
-	     "      --dir=DIR  the daemon that serves DIR\n"
-	     "      --help     show this and exit");
-	return EXIT_SUCCESS;
-}
 
 static void upgrade(const char *folder)
 {
@@ -52,20 +35,30 @@ static void upgrade(const char *folder)
 	printf("upgraded: process %u serves in the place of %u\n", now.pid, before.pid);
 }
 
-int upgrade_main(int argc, char **argv)
+static int upgrade_main(int argc, char **argv)
 {
 	const char *folder = NULL;
 	int option;
 
-	while ((option = getopt_long(argc, argv, "", options, NULL)) != -1) {
-		switch (option) {
-		case 'd': folder = optarg; break;
-		case 'h': return print_help();
-		default: return EXIT_TOOL;
-		}
-	}
-	if (optind < argc)
-		fail("upgrade takes no '%s'; try 'shmemu upgrade --help'", argv[optind]);
+	while ((option = option_next(&upgrade_subcommand, argc, argv)) != -1)
+		if (option == 'd')
+			folder = optarg;
+	option_end(&upgrade_subcommand, argc, argv);
 	upgrade(folder);
 	return EXIT_SUCCESS;
 }
+
+static const struct subcommand_option options[] = {
+	OPTION_DIR("the daemon that serves DIR"),
+	OPTION_END,
+};
+
+const struct subcommand upgrade_subcommand = {
+	.name = "upgrade",
+	.arguments = {"[OPTION]..."},
+	.summary = "have the daemon go on with the program installed now",
+	.about = "Have the daemon that this user's programs meet go on with the shmfs that is "
+	         "installed now. Nobody notices; where the versions do not fit, the old one stays.",
+	.options = options,
+	.run = upgrade_main,
+};

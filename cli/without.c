@@ -11,26 +11,15 @@
 
 #include "cli/command.h"
 #include "cli/deny.h"
+#include "cli/option.h"
 #include "cli/say.h"
-#include "cli/subcommand.h"
 #include "cli/things.h"
 
 enum { NOBODY = 65534, OPTION_USER = 256 };
 
-static const struct option options[] = {
-	{"user", required_argument, NULL, OPTION_USER},
-	{"list", no_argument, NULL, 'l'},
-	{"json", no_argument, NULL, 'j'},
-	{"help", no_argument, NULL, 'h'},
-	{NULL, 0, NULL, 0},
-};
-
-static int print_help(void)
+static void list_words(void)
 {
-	puts("usage: shmemu without [OPTION]... WHAT... -- COMMAND [ARG]...\n"
-	     "       shmemu without --list [--json]\n"
-	     "Run a command as on a host that lacks things. What comes later overrides.\n\n"
-	     "WHAT is one of:");
+	puts("WHAT is one of:");
 	for (size_t i = 0; i < thing_count; i++)
 		printf("  %-21s %s\n", things[i].name, things[i].summary);
 	puts("\nor a profile:");
@@ -45,17 +34,7 @@ static int print_help(void)
 	     "  WHAT,probability=P    each call fails with this probability, from 0 to 1;\n"
 	     "                        with ,seed=S behind it, always the same ones\n"
 	     "Calls are counted in each process; a child begins with its parent's count, a\n"
-	     "program with none.\n"
-	     "\n"
-	     "      --user=UID[:GID]  whom root becomes without 'root' (65534:65534); implies it\n"
-	     "      --list            what can be taken away: how, by default with which errno,\n"
-	     "                        and what profiles are made of\n"
-	     "      --json            the list as JSON\n"
-	     "      --help            show this and exit\n"
-	     "\n"
-	     "The exit status is COMMAND's; 125 if shmemu fails, 126 if COMMAND can't be\n"
-	     "executed, 127 if it can't be found.");
-	return EXIT_SUCCESS;
+	     "program with none.");
 }
 
 static unsigned parse_id(const char *text, char stop, const char **ret_end)
@@ -88,7 +67,7 @@ static void parse_user(struct deny *deny)
 
 /* The words up to "--", which getopt_long would move about or swallow, are gone through one by
  * one. */
-int without_main(int argc, char **argv)
+static int without_main(int argc, char **argv)
 {
 	struct deny deny = {.uid = NOBODY, .gid = NOBODY};
 	bool is_list = false, json = false;
@@ -96,8 +75,7 @@ int without_main(int argc, char **argv)
 
 	while (words_end < argc && strcmp(argv[words_end], "--") != 0)
 		words_end++;
-	opterr = 0;
-	while ((option = getopt_long(words_end, argv, "-:h", options, NULL)) != -1) {
+	while ((option = option_next(&without_subcommand, words_end, argv)) != -1) {
 		if (option == 1)
 			things_add(&deny, optarg);
 		else if (option == OPTION_USER)
@@ -106,12 +84,6 @@ int without_main(int argc, char **argv)
 			is_list = true;
 		else if (option == 'j')
 			json = true;
-		else if (option == 'h')
-			return print_help();
-		else
-			fail("without: %s '%s'; try 'shmemu without --help'",
-			     option == ':' ? "a value is missing after" : "there is no option",
-			     argv[optind - 1]);
 	}
 	if (json && !is_list)
 		fail("without: --json goes with --list");
@@ -126,3 +98,26 @@ int without_main(int argc, char **argv)
 	deny_apply(&deny);
 	command_exec(argv + words_end + 1);
 }
+
+static const struct subcommand_option options[] = {
+	{"user", OPTION_USER, "UID[:GID]",
+	 "whom root becomes without 'root' (65534:65534); implies it", COMPLETE_NOTHING},
+	{"list", 'l', NULL,
+	 "what can be taken away: how, by default with which errno, and what profiles are made "
+	 "of", COMPLETE_NOTHING},
+	OPTION_JSON("the list as JSON"),
+	OPTION_END,
+};
+
+const struct subcommand without_subcommand = {
+	.name = "without",
+	.arguments = {"[OPTION]... WHAT... -- COMMAND [ARG]...", "--list [--json]"},
+	.summary = "run a command as on a host that lacks things",
+	.about = "Run a command as on a host that lacks things. What comes later overrides.",
+	.list = list_words,
+	.after = "The exit status is COMMAND's; 125 if shmemu fails, 126 if COMMAND can't be "
+	         "executed, 127 if it can't be found.",
+	.options = options,
+	.operands = COMPLETE_THING,
+	.run = without_main,
+};

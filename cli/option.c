@@ -1,0 +1,134 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "cli/option.h"
+
+#include <getopt.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "cli/say.h"
+
+enum { OPTIONS_MAX = 24, WIDTH = 80, INDENT = 6, GAP = 2 };
+
+static size_t make_table(const struct subcommand *subcommand, struct option table[OPTIONS_MAX])
+{
+	size_t count = 0;
+
+	for (const struct subcommand_option *option = subcommand->options; option->name; option++)
+		table[count++] = (struct option){
+			option->name, option->value ? required_argument : no_argument, NULL,
+			option->letter,
+		};
+	table[count] = (struct option){NULL, 0, NULL, 0};
+	return count;
+}
+
+/* Where a command follows, what is behind its name is not ours. Words of `without` are taken one
+ * by one, in their order. */
+static const char *order_of(const struct subcommand *subcommand)
+{
+	switch (subcommand->operands) {
+	case COMPLETE_COMMAND: return "+:h";
+	case COMPLETE_THING: return "-:h";
+	default: return ":h";
+	}
+}
+
+int option_next(const struct subcommand *subcommand, int argc, char **argv)
+{
+	const char *name = subcommand->name;
+	struct option table[OPTIONS_MAX];
+	int letter;
+
+	make_table(subcommand, table);
+	opterr = 0;
+	letter = getopt_long(argc, argv, order_of(subcommand), table, NULL);
+	if (letter == 'h') {
+		option_help(subcommand);
+		exit(EXIT_SUCCESS);
+	}
+	if (letter == ':')
+		fail("%s: a value is missing after '%s'; try 'shmemu %s --help'", name,
+		     argv[optind - 1], name);
+	/* It is also said of an option that takes no value and has one. */
+	if (letter == '?')
+		fail("%s: there is no option '%s'; try 'shmemu %s --help'", name, argv[optind - 1],
+		     name);
+	return letter;
+}
+
+void option_end(const struct subcommand *subcommand, int argc, char **argv)
+{
+	const char *name = subcommand->name;
+
+	if (optind < argc)
+		fail("%s takes no '%s'; try 'shmemu %s --help'", name, argv[optind], name);
+}
+
+/* Prints the text from `column` on, in lines that fit. */
+static void print_wrapped(const char *text, size_t column)
+{
+	size_t at = column;
+
+	while (*text) {
+		size_t length = strcspn(text, " \n");
+
+		if (at > column && at + 1 + length >= WIDTH) {
+			printf("\n%*s", (int)column, "");
+			at = column;
+		} else if (at > column) {
+			putchar(' ');
+			at++;
+		}
+		printf("%.*s", (int)length, text);
+		at += length;
+		text += length;
+		/* A line of its own begins where the text says so. */
+		if (*text == '\n') {
+			printf("\n%*s", (int)column, "");
+			at = column;
+		}
+		text += *text != '\0';
+	}
+	putchar('\n');
+}
+
+static size_t width_of(const struct subcommand_option *option)
+{
+	return strlen(option->name) + (option->value ? 1 + strlen(option->value) : 0);
+}
+
+static void print_options(const struct subcommand_option *options)
+{
+	size_t widest = 0;
+
+	for (const struct subcommand_option *option = options; option->name; option++)
+		if (option->help && width_of(option) > widest)
+			widest = width_of(option);
+	for (const struct subcommand_option *option = options; option->name; option++) {
+		if (!option->help)
+			continue;
+		printf("%*s--%s%s%s%*s", INDENT, "", option->name, option->value ? "=" : "",
+		       option->value ? option->value : "",
+		       (int)(widest - width_of(option) + GAP), "");
+		print_wrapped(option->help, INDENT + 2 + widest + GAP);
+	}
+}
+
+void option_help(const struct subcommand *subcommand)
+{
+	for (int i = 0; subcommand->arguments[i]; i++)
+		printf("%s shmemu %s %s\n", i ? "      " : "usage:", subcommand->name,
+		       subcommand->arguments[i]);
+	print_wrapped(subcommand->about, 0);
+	putchar('\n');
+	if (subcommand->list) {
+		subcommand->list();
+		putchar('\n');
+	}
+	print_options(subcommand->options);
+	if (subcommand->after) {
+		putchar('\n');
+		print_wrapped(subcommand->after, 0);
+	}
+}
