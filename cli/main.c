@@ -12,14 +12,15 @@
 
 const struct subcommand *const subcommands[] = {
 	&run_subcommand,   &without_subcommand, &ls_subcommand,      &rm_subcommand,
-	&limit_subcommand, &doctor_subcommand,  &upgrade_subcommand, NULL,
+	&limit_subcommand, &doctor_subcommand,  &upgrade_subcommand, &complete_subcommand,
+	NULL,
 };
 
 static int print_help(void)
 {
 	puts("usage: shmemu SUBCOMMAND [ARG]...\n"
 	     "Shared memory for hosts that have none.\n");
-	for (int i = 0; subcommands[i]; i++)
+	for (int i = 0; subcommands[i] && subcommands[i]->summary; i++)
 		printf("  %-8s %s\n           %s\n", subcommands[i]->name,
 		       subcommands[i]->arguments[0], subcommands[i]->summary);
 	puts("\n"

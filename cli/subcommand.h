@@ -31,7 +31,7 @@ struct subcommand_option {
 struct subcommand {
 	const char *name;
 	const char *arguments[3]; /* a usage line each */
-	const char *summary;      /* a line of `shmemu --help` */
+	const char *summary;      /* a line of `shmemu --help`; NULL: of our own use */
 	const char *about;        /* a paragraph */
 	const char *after;        /* the same, behind the options; or NULL */
 	void (*list)(void);       /* prints what comes between about and options; or NULL */
@@ -47,8 +47,9 @@ extern const struct subcommand rm_subcommand;
 extern const struct subcommand limit_subcommand;
 extern const struct subcommand doctor_subcommand;
 extern const struct subcommand upgrade_subcommand;
+extern const struct subcommand complete_subcommand;
 
-/* Up to NULL. */
+/* Up to NULL. Those of our own use come last. */
 extern const struct subcommand *const subcommands[];
 
 #endif
