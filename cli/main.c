@@ -11,8 +11,16 @@
 #include "cli/subcommand.h"
 
 const struct subcommand *const subcommands[] = {
-	&run_subcommand,   &without_subcommand, &ls_subcommand,      &rm_subcommand,
-	&limit_subcommand, &doctor_subcommand,  &upgrade_subcommand, &complete_subcommand,
+	&run_subcommand,
+	&without_subcommand,
+	&ls_subcommand,
+	&rm_subcommand,
+	&dump_subcommand,
+	&load_subcommand,
+	&limit_subcommand,
+	&doctor_subcommand,
+	&upgrade_subcommand,
+	&complete_subcommand,
 	NULL,
 };
 

@@ -44,6 +44,8 @@ extern const struct subcommand run_subcommand;
 extern const struct subcommand without_subcommand;
 extern const struct subcommand ls_subcommand;
 extern const struct subcommand rm_subcommand;
+extern const struct subcommand dump_subcommand;
+extern const struct subcommand load_subcommand;
 extern const struct subcommand limit_subcommand;
 extern const struct subcommand doctor_subcommand;
 extern const struct subcommand upgrade_subcommand;
