@@ -68,6 +68,15 @@ static bool brings_file(const struct client_ipc *call)
 	       op == WIRE_MQ_NOTIFY || op == WIRE_MEMFD;
 }
 
+int ask_question_ipc(const struct question *question)
+{
+	int result = ask_question(question);
+
+	/* A daemon without it is as a host without it. EACCES would be about an object that is
+	 * there: PostgreSQL then tries the next key, and so on for ever. */
+	return result == -EPROTONOSUPPORT || result == -EACCES ? -ENOSYS : result;
+}
+
 static int inquire(struct inquiry *inquiry)
 {
 	struct client_ipc *call = inquiry->call;
@@ -82,10 +91,7 @@ static int inquire(struct inquiry *inquiry)
 
 	call->fd = -1;
 	call->reply.header.version = 0;
-	result = ask_question(&question);
-	/* A daemon without it is as a host without it. */
-	if (result == -EPROTONOSUPPORT)
-		return -ENOSYS;
+	result = ask_question_ipc(&question);
 	return result < 0 ? result : inquiry->outcome;
 }
 

@@ -125,14 +125,14 @@ static int make(struct wire_handle *ret_handle)
 		.brings_file = true, /* in a way */
 		.header = &birth.call.reply.header,
 	};
-	int result = ask_question(&question);
+	int result = ask_question_ipc(&question);
 	struct presence *own;
 	uint64_t before;
 
 	if (result == 0)
 		result = birth.call.reply.result;
 	if (result < 0)
-		return result == -EPROTONOSUPPORT ? -ENOSYS : result;
+		return result;
 	before = lock_take();
 	own = &presences.each[presences.own];
 	/* Another thread may have been here first. */

@@ -24,6 +24,7 @@ SHMEMU = os.path.join(PREFIX, "bin/shmemu")
 NOBODY, STRANGER = 65534, 4711
 PATIENCE = 60
 CALLS = ("shm_open", "sem_open", "shm_unlink", "sem_unlink")
+IPC_CALLS = ("shmget", "semget", "msgget", "mq_open")
 LINE = re.compile(r"^shmemu\[\d+\]: .*\S: E[A-Z]+$")
 
 CLIENT = """
@@ -33,8 +34,15 @@ libc.sem_open.restype = ctypes.c_void_p
 
 def call(function, name=b"/errors", flags=os.O_RDWR | os.O_CREAT):
     ctypes.set_errno(0)
-    more = () if "unlink" in function else (flags, 0o600, 1)
-    result = getattr(libc, function)(name, *more)
+    if function in ("shmget", "semget"):
+        words = 0, 1, 0o600
+    elif function == "msgget":
+        words = 0, 0o600
+    elif function == "mq_open":
+        words = name, flags, 0o600, None
+    else:
+        words = (name,) if "unlink" in function else (name, flags, 0o600, 1)
+    result = getattr(libc, function)(*words)
     if function != "sem_open" and result != -1 or function == "sem_open" and result:
         return "ok"
     return errno.errorcode.get(ctypes.get_errno(), str(ctypes.get_errno()))
@@ -100,7 +108,9 @@ class Host:
         return done
 
     def check(self, outcome, words, calls=CALLS, name="/errors", **options):
-        """Each call fails so, says why in one line that has these words, and only when asked."""
+        """Each call fails so, says why in one line that has these words, and only when asked.
+        `outcome`: of all, or by call, and then those are the calls."""
+        calls = tuple(outcome) if isinstance(outcome, dict) else calls
         for call in calls:
             wanted = outcome[call] if isinstance(outcome, dict) else outcome
             done = self.run(ONE_CALL, call, name, log="error", **options)

@@ -20,11 +20,12 @@ import time
 sys.dont_write_bytecode = True
 from client_tap import Skip, Tap
 from client_wire import Daemon
-from errors_world import (CALLS, CLIENT, NOBODY, ONE_CALL, PREFIX, STRANGER, FakeDaemon, Host,
-                          library, reply, until)
+from errors_world import (CALLS, CLIENT, IPC_CALLS, NOBODY, ONE_CALL, PREFIX, STRANGER, FakeDaemon,
+                          Host, library, reply, until)
 
 OPEN_CALLS = ("shm_open", "sem_open")
-ACCESS = "EACCES"
+# Of System V IPC that would be about an object that is there, and PostgreSQL tries key after key.
+ACCESS = {**dict.fromkeys(CALLS, "EACCES"), **dict.fromkeys(IPC_CALLS, "ENOSYS")}
 
 
 def beside_library(host, script=None, mode=0o755):
