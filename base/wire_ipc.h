@@ -114,7 +114,7 @@ struct wire_ipc_stat {
 	uint32_t sequence; /* __seq */
 	uint64_t size;     /* shm_segsz, sem_nsems, msg_qbytes, mq_msgsize */
 	uint64_t count;    /* shm_nattch, -, msg_qnum, mq_curmsgs */
-	uint64_t bytes;    /* -, -, msg_cbytes, bytes in the queue */
+	uint64_t bytes;    /* -, -, msg_cbytes, bytes in the queue; SHM of LIST: of memory */
 	uint64_t most;     /* mq_maxmsg */
 	int64_t time[3];   /* atime dtime ctime; otime - ctime; stime rtime ctime; times of MQ: the
 	                      fifo's */

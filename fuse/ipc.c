@@ -7,7 +7,9 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/msg.h>
 #include <sys/random.h>
+#include <sys/sem.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -212,8 +214,21 @@ static int get(struct ipc *ipc, struct ipc_call *call)
 	}
 }
 
+static bool goes_by_limits(const struct wire_ipc *asked)
+{
+	switch (asked->command) {
+	case IPC_INFO: return true;
+	case IPC_SET: return asked->family == WIRE_MSG;
+	case SEM_INFO: return asked->family == WIRE_SEM;
+	case MSG_INFO: return asked->family == WIRE_MSG;
+	default: return false;
+	}
+}
+
 static int control(struct ipc *ipc, struct ipc_call *call)
 {
+	if (goes_by_limits(call->asked))
+		ipc_limits_refresh(&ipc->limits, (enum wire_family)call->asked->family);
 	switch (call->asked->family) {
 	case WIRE_SHM: return ipc_shm_control(ipc, call);
 	case WIRE_SEM: return ipc_sem_control(ipc, call);

@@ -27,7 +27,8 @@ enum {
 };
 
 /* As the host has them (/proc/sys/kernel/shmmni, sem, msgmni, ..., /proc/sys/fs/mqueue), or the
- * kernel's defaults; no message is larger than WIRE_BYTES_MAX. Read at the start. */
+ * kernel's defaults; no message is larger than WIRE_BYTES_MAX. Read at the start, and System V's
+ * again when something is made, or they are asked for. */
 struct ipc_limits {
 	uint64_t shmmax, shmall; /* bytes, pages */
 	uint32_t shmmni;
@@ -138,6 +139,7 @@ struct ipc_header {
 	uint64_t again; /* 1: the turn has no asker */
 	uint64_t shared_bytes; /* of what clients share */
 	uint64_t shm_removed; /* serial of the last segment that went: see ipc_shm_forget */
+	uint64_t next_id[WIRE_FAMILY_COUNT]; /* the last that was said to be next, and 1; 0: none */
 };
 
 struct ipc {
@@ -241,7 +243,7 @@ const struct queue *ipc_queue(struct ipc *ipc, const struct ipc_object *object);
 struct wire_ipc_stat ipc_describe(const struct ipc_object *object);
 
 /* ipcget(): the id of key, or a new one that `make` makes with what is in call->asked; `fits`
- * judges what is there already (0 or -EINVAL). Either may be NULL where it is not needed. */
+ * judges what is there already (0 or -EINVAL), or is NULL. */
 int ipc_get(struct ipc *ipc, struct ipc_call *call, enum wire_family family,
             int (*make)(struct ipc *ipc, struct ipc_call *call),
             int (*fits)(const struct ipc_object *object, const struct ipc_call *call));
@@ -263,6 +265,10 @@ void ipc_held_free(struct ipc *ipc);
 
 /* ipc_limits.c */
 struct ipc_limits ipc_limits_read(void);
+void ipc_limits_refresh(struct ipc_limits *limits, enum wire_family family); /* of System V's */
+gid_t ipc_limits_huge_group(void); /* who may have SHM_HUGETLB */
+/* The id that the next one of System V's is to have (/proc/sys/kernel/shm_next_id), or -1. */
+int32_t ipc_limits_next_id(enum wire_family family);
 
 /* ipc_presence.c: the asker's, or NULL; -ESTALE: it named one that is not (any more). */
 int ipc_presence_of(const struct ipc *ipc, const struct wire_handle *handle,
@@ -300,6 +306,8 @@ int ipc_shm_inherit(struct ipc *ipc, const struct ipc_presence *parent,
                     const struct ipc_presence *child);
 /* Lets go of one tie of a presence that ends; false: there are no more. One turn each. */
 bool ipc_shm_leave(struct ipc *ipc, const struct ipc_presence *presence);
+/* Bytes of it that there are. */
+uint64_t ipc_shm_resident(const struct ipc *ipc, const struct ipc_object *object);
 /* How many processes have it attached. */
 uint32_t ipc_shm_holders(const struct ipc *ipc, const struct ipc_object *object);
 /* Takes the name of a segment's memory away, where it has one: of one that is no more, or that a

@@ -56,7 +56,10 @@ static void describe(struct ipc *ipc, const struct ipc_object *object,
 	memset(ret_entry, 0, sizeof *ret_entry);
 	ret_entry->stat = ipc_describe(object);
 	switch (object->family) {
-	case WIRE_SHM: ret_entry->holders = ipc_shm_holders(ipc, object); break;
+	case WIRE_SHM:
+		ret_entry->holders = ipc_shm_holders(ipc, object);
+		ret_entry->stat.bytes = ipc_shm_resident(ipc, object);
+		break;
 	case WIRE_SEM: describe_set(ipc, object, &ret_entry->stat); break;
 	default: describe_queue(ipc, object, &ret_entry->stat); break;
 	}

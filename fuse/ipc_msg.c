@@ -202,6 +202,8 @@ int ipc_msg_send(struct ipc *ipc, struct ipc_call *call)
 	struct ipc_body body;
 	int result;
 
+	if (asked->length > ipc->limits.msgmax)
+		ipc_limits_refresh(&ipc->limits, WIRE_MSG);
 	if (asked->id < 0 || asked->length > ipc->limits.msgmax || asked->type < 1)
 		return -EINVAL;
 	result = ipc_find(ipc, WIRE_MSG, asked->id, &object);

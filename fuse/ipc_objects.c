@@ -134,35 +134,84 @@ static int64_t find_free(const struct ipc *ipc, enum wire_family family)
 	return -ENOSPC;
 }
 
-/* The record, with memory behind it, and all counters moved on. */
-static int64_t claim(struct ipc *ipc, enum wire_family family)
+/* Memory behind a record, and all before it. */
+static int reach(struct ipc *ipc, enum wire_family family, uint64_t index)
+{
+	uint64_t top = ipc_header(ipc)->top[family];
+
+	if (index < top)
+		return 0;
+	ARENA_SET(&ipc->arena, ipc_header(ipc)->top[family], index + 1);
+	return arena_claim(&ipc->arena, table_of(ipc, family) + top * IPC_OBJECT_SIZE,
+	                   (index + 1 - top) * IPC_OBJECT_SIZE);
+}
+
+/* Is the next one to have a certain id? The host goes on saying so, as it has made none itself: it
+ * counts once. */
+static bool is_said(struct ipc *ipc, enum wire_family family, uint32_t *ret_id)
+{
+	const struct ipc_header *header = ipc_header(ipc);
+	int64_t id = ipc_limits_next_id(family);
+	bool is_new = header->next_id[family] != (uint64_t)(id + 1);
+
+	if (is_new)
+		ARENA_SET(&ipc->arena, header->next_id[family], (uint64_t)(id + 1));
+	*ret_id = (uint32_t)id;
+	return is_new && id >= 0;
+}
+
+/* That id, or if its place is taken the next after it. */
+static int64_t take_said(struct ipc *ipc, enum wire_family family, uint32_t id)
+{
+	const struct ipc_header *header = ipc_header(ipc);
+	uint64_t index = id & INDEX_MASK;
+	int result;
+
+	while (index < header->top[family] && object_at(ipc, family, index)->serial)
+		index++;
+	if (index > INDEX_MASK)
+		return -ENOSPC;
+	result = reach(ipc, family, index);
+	return result < 0 ? result : (int64_t)((id & ~(uint32_t)INDEX_MASK) | index);
+}
+
+static int64_t take_next(struct ipc *ipc, enum wire_family family)
 {
 	const struct ipc_header *header = ipc_header(ipc);
 	uint64_t sequence = header->sequence[family];
-	int64_t index;
-	uint64_t at;
-	int result = 0;
+	int64_t index = find_free(ipc, family);
+	int result;
 
-	/* What was there once is not looked at for ever. */
-	if (!header->used[family])
-		ARENA_SET(&ipc->arena, header->top[family], 0);
-	index = find_free(ipc, family);
 	if (index < 0)
 		return index;
-	at = table_of(ipc, family) + (uint64_t)index * IPC_OBJECT_SIZE;
-	if ((uint64_t)index >= header->top[family]) {
-		result = arena_claim(&ipc->arena, at, IPC_OBJECT_SIZE);
-		ARENA_SET(&ipc->arena, header->top[family], (uint64_t)index + 1);
-	}
-	if (result < 0)
-		return result;
+	result = reach(ipc, family, (uint64_t)index);
 	/* What comes after the last one is of the same round. */
 	if ((uint64_t)index < header->next_index[family])
 		ARENA_SET(&ipc->arena, header->sequence[family],
 		          sequence + 1 < SEQUENCE_MAX ? sequence + 1 : 0);
 	ARENA_SET(&ipc->arena, header->next_index[family], (uint64_t)index + 1);
-	ARENA_SET(&ipc->arena, header->used[family], header->used[family] + 1);
-	return index;
+	return result < 0 ? result :
+	                    (int64_t)(header->sequence[family] << IPC_INDEX_BITS) | index;
+}
+
+/* The id of a record that there is memory behind; all counters are moved on. */
+static int64_t claim(struct ipc *ipc, enum wire_family family)
+{
+	const struct ipc_header *header = ipc_header(ipc);
+	int64_t id = -ENOSPC;
+	uint32_t said;
+
+	/* What was there once is not looked at for ever. */
+	if (!header->used[family])
+		ARENA_SET(&ipc->arena, header->top[family], 0);
+	if (is_said(ipc, family, &said))
+		id = take_said(ipc, family, said);
+	/* The kernel would fail, once; here the host would go on saying so. */
+	if (id == -ENOSPC)
+		id = take_next(ipc, family);
+	if (id >= 0)
+		ARENA_SET(&ipc->arena, header->used[family], header->used[family] + 1);
+	return id;
 }
 
 /* Its block's offset, 0: nobody knows, or -errno. */
@@ -194,19 +243,19 @@ int ipc_add(struct ipc *ipc, struct ipc_call *call, enum wire_family family, int
 		.time = {0, 0, ipc_now()},
 	};
 	int64_t creator;
-	int64_t index;
+	int64_t id;
 
 	if (header->used[family] >= max)
 		return -ENOSPC;
-	index = claim(ipc, family);
-	creator = index < 0 ? index : note_creator(ipc, call);
+	id = claim(ipc, family);
+	creator = id < 0 ? id : note_creator(ipc, call);
 	if (creator < 0)
 		return (int)creator;
 	object.creator = (uint64_t)creator;
-	object.sequence = (uint32_t)header->sequence[family];
+	object.sequence = (uint32_t)(id >> IPC_INDEX_BITS);
 	if (family != WIRE_MQ)
-		object.id = (int32_t)(object.sequence << IPC_INDEX_BITS | (uint32_t)index);
-	*ret_object = object_at(ipc, family, (uint64_t)index);
+		object.id = (int32_t)id;
+	*ret_object = object_at(ipc, family, (uint64_t)id & INDEX_MASK);
 	ARENA_SET(&ipc->arena, header->serial_next, object.serial + 1);
 	arena_set(&ipc->arena, *ret_object, &object, sizeof object);
 	return 0;
@@ -327,6 +376,14 @@ struct wire_ipc_stat ipc_describe(const struct ipc_object *object)
 	};
 }
 
+/* The host's limits may be others by now. */
+static int make_one(struct ipc *ipc, struct ipc_call *call, enum wire_family family,
+                    int (*make)(struct ipc *ipc, struct ipc_call *call))
+{
+	ipc_limits_refresh(&ipc->limits, family);
+	return make(ipc, call);
+}
+
 int ipc_get(struct ipc *ipc, struct ipc_call *call, enum wire_family family,
             int (*make)(struct ipc *ipc, struct ipc_call *call),
             int (*fits)(const struct ipc_object *object, const struct ipc_call *call))
@@ -336,12 +393,12 @@ int ipc_get(struct ipc *ipc, struct ipc_call *call, enum wire_family family,
 	int result = 0;
 
 	if (call->asked->id == IPC_PRIVATE)
-		return make ? make(ipc, call) : -EINVAL;
+		return make_one(ipc, call, family, make);
 	object = ipc_find_key(ipc, family, call->asked->id);
 	if (!object && !(flags & IPC_CREAT))
 		return -ENOENT;
 	if (!object)
-		return make ? make(ipc, call) : -EINVAL;
+		return make_one(ipc, call, family, make);
 	if ((flags & IPC_CREAT) && (flags & IPC_EXCL))
 		return -EEXIST;
 	if (fits)

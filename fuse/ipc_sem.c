@@ -32,7 +32,7 @@ static int make(struct ipc *ipc, struct ipc_call *call)
 	int64_t body;
 	int result;
 
-	if (!count)
+	if (!count || count > ipc->limits.semmsl)
 		return -EINVAL;
 	if (ipc_header(ipc)->semaphores + count > ipc->limits.semmns)
 		return -ENOSPC;
@@ -59,6 +59,8 @@ static int fits(const struct ipc_object *object, const struct ipc_call *call)
 /* A negative number has come as a very large one. */
 int ipc_sem_get(struct ipc *ipc, struct ipc_call *call)
 {
+	if (call->asked->size > ipc->limits.semmsl)
+		ipc_limits_refresh(&ipc->limits, WIRE_SEM);
 	if (call->asked->size > ipc->limits.semmsl)
 		return -EINVAL;
 	return ipc_get(ipc, call, WIRE_SEM, make, fits);
@@ -339,6 +341,8 @@ int ipc_sem_op(struct ipc *ipc, struct ipc_call *call)
 	const struct ipc_object *object;
 	int result;
 
+	if (all.count > ipc->limits.semopm)
+		ipc_limits_refresh(&ipc->limits, WIRE_SEM);
 	if (all.count > ipc->limits.semopm)
 		return -E2BIG;
 	if (all.count < 1 || asked->length % sizeof all.each[0] || asked->id < 0)

@@ -102,11 +102,17 @@ static int open_memory(struct ipc *ipc, const struct ipc_object *object, int fla
 }
 
 /* What a host without huge pages set aside says: shmget(2) does not fall back to others. */
-static int refuse_huge(uint32_t flags)
+static int refuse_huge(const struct ipc_call *call)
 {
-	unsigned order = flags >> HUGE_SHIFT & 0x3f;
+	const struct store_actor *actor = &call->peer->actor;
+	unsigned order = call->asked->flags >> HUGE_SHIFT & 0x3f;
 
-	return order == 0 || order == 21 || order == 30 ? -ENOMEM : -EINVAL;
+	if (order != 0 && order != 21 && order != 30)
+		return -EINVAL;
+	if (!judge_has_capability(actor, CAP_IPC_LOCK) &&
+	    !judge_in_group(actor, ipc_limits_huge_group()))
+		return -EPERM;
+	return -ENOMEM;
 }
 
 static int make(struct ipc *ipc, struct ipc_call *call)
@@ -122,7 +128,7 @@ static int make(struct ipc *ipc, struct ipc_call *call)
 	if (header->shm_pages + pages < pages || header->shm_pages + pages > ipc->limits.shmall)
 		return -ENOSPC;
 	if (asked->flags & SHM_HUGETLB)
-		return refuse_huge(asked->flags);
+		return refuse_huge(call);
 	if (asked->size > INT64_MAX)
 		return -EINVAL;
 	result = ipc_add(ipc, call, WIRE_SHM, asked->id, asked->flags, ipc->limits.shmmni,
@@ -168,21 +174,25 @@ static int highest_index(const struct ipc *ipc)
 	return highest;
 }
 
+uint64_t ipc_shm_resident(const struct ipc *ipc, const struct ipc_object *object)
+{
+	uint64_t number = number_of(object->serial);
+	int held = ipc->anon->by_name ? -1 : ipc_held(ipc, KEEP_SEGMENT, object->serial);
+	struct stat status;
+	int result = held < 0 ? anon_stat(ipc->anon, object->cuid, number, &status) :
+	                        fstat(held, &status);
+
+	return result == 0 ? (uint64_t)status.st_blocks * BLOCK_SIZE : 0;
+}
+
 static uint64_t resident_pages(const struct ipc *ipc)
 {
-	uint64_t blocks = 0;
-	struct stat status;
-	int held;
+	uint64_t bytes = 0;
 
 	for (const struct ipc_object *object = ipc_next(ipc, WIRE_SHM, NULL); object;
-	     object = ipc_next(ipc, WIRE_SHM, object)) {
-		held = ipc->anon->by_name ? -1 : ipc_held(ipc, KEEP_SEGMENT, object->serial);
-		if (held < 0 ? anon_stat(ipc->anon, object->cuid, number_of(object->serial),
-		                         &status) == 0
-		             : fstat(held, &status) == 0)
-			blocks += (uint64_t)status.st_blocks;
-	}
-	return blocks * BLOCK_SIZE / page_size();
+	     object = ipc_next(ipc, WIRE_SHM, object))
+		bytes += ipc_shm_resident(ipc, object);
+	return bytes / page_size();
 }
 
 static int tell_info(struct ipc *ipc, struct ipc_call *call)

@@ -236,17 +236,44 @@ void attach_moved(const struct range *old, const struct range *new, bool is_left
 	insert(&moved);
 }
 
-static unsigned count(const struct attachment *of)
+bool attach_of(uintptr_t address, struct attachment *ret_attachment)
+{
+	const struct piece *piece = find(address);
+
+	if (piece)
+		*ret_attachment = piece->of;
+	return piece;
+}
+
+void attach_shifted(const struct range *range, size_t offset)
+{
+	struct piece shifted = *find(range->start);
+
+	attach_cut(range);
+	shifted.start = range->start;
+	shifted.length = range->length;
+	shifted.offset = offset;
+	shifted.times = 1;
+	insert(&shifted);
+}
+
+unsigned attach_count_in(const struct attachment *of, const struct range *range)
 {
 	unsigned pieces = 0;
 
 	for (size_t i = 0; i < table.count; i++) {
-		const struct attachment *other = &table.pieces[i].of;
+		const struct piece *piece = &table.pieces[i];
 
-		if (other->id == of->id && other->presence == of->presence)
-			pieces += table.pieces[i].times;
+		if (piece->of.id == of->id && piece->of.presence == of->presence &&
+		    piece->start >= range->start && piece_end(piece) <= range_end(range))
+			pieces += piece->times;
 	}
 	return pieces;
+}
+
+static unsigned count(const struct attachment *of)
+{
+	return attach_count_in(of, &(struct range){0, UINTPTR_MAX});
 }
 
 void attach_tell_of(const struct attachment *attachment)

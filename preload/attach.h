@@ -60,6 +60,15 @@ void attach_protect(const struct range *range, int protection);
  * is_left: and it is there as well. */
 void attach_moved(const struct range *old, const struct range *new, bool is_left);
 
+/* The segment that an address is in; false: none. */
+bool attach_of(uintptr_t address, struct attachment *ret_attachment);
+
+/* How many of its pieces lie there as a whole. */
+unsigned attach_count_in(const struct attachment *attachment, const struct range *range);
+
+/* remap_file_pages(2) has put there, from its first piece's segment, what begins at `offset`. */
+void attach_shifted(const struct range *range, size_t offset);
+
 /* Tells the daemon of the segments whose pieces are not as many as they were. */
 void attach_tell(void);
 

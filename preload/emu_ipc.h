@@ -18,6 +18,8 @@ long emu_shmget(key_t key, size_t size, int flags);
 long emu_shmat(int id, const void *address, int flags); /* the address, or -errno */
 long emu_shmdt(const void *address);
 long emu_shmctl(int id, int command, void *buffer);
+/* Of attached memory and all other. `size` and `address` as they come. */
+long emu_remap_file_pages(void *address, size_t size, int protection, size_t page, int flags);
 
 /* sysv_sem.c. `timeout` is relative, NULL: for ever. `argument` is the union semun. */
 long emu_semget(key_t key, int count, int flags);

@@ -19,7 +19,7 @@ static bool is_ours(long number)
 	case SYS_msgget: case SYS_msgsnd: case SYS_msgrcv: case SYS_msgctl:
 	case SYS_mq_open: case SYS_mq_unlink: case SYS_mq_timedsend: case SYS_mq_timedreceive:
 	case SYS_mq_notify: case SYS_mq_getsetattr:
-	case SYS_memfd_create:
+	case SYS_memfd_create: case SYS_remap_file_pages:
 		return true;
 	default:
 		return false;
@@ -79,6 +79,8 @@ static long call(long number, const long a[static ARGUMENTS])
 		return emu_mq_getsetattr(INT(0), POINTER(1), POINTER(2));
 	case SYS_memfd_create:
 		return emu_memfd_create(POINTER(0), (unsigned)a[1]);
+	case SYS_remap_file_pages:
+		return emu_remap_file_pages(POINTER(0), (size_t)a[1], INT(2), (size_t)a[3], INT(4));
 	default:
 		return call_sysv(number, a);
 	}

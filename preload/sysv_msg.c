@@ -42,6 +42,14 @@ static long ask_for(const struct shared_key *key, const struct shared_wait *wait
 	return result;
 }
 
+/* To the kernel a message that is too large is that before it is read. */
+static bool is_too_large(size_t size)
+{
+	struct wire_ipc_info limits;
+
+	return sysv_info(WIRE_MSG, IPC_INFO, &limits) >= 0 && size > limits.field[2];
+}
+
 static long send_message(int id, const struct message *message, size_t size, int flags)
 {
 	struct client_ipc call = client_ipc_make(WIRE_MSG_SEND);
@@ -71,6 +79,8 @@ long emu_msgsnd(int id, const void *message, size_t size, int flags)
 
 	points_tell();
 	result = send_message(id, message, size, flags);
+	if (result == -EFAULT && sysv_look(message, sizeof(long)) == 0 && is_too_large(size))
+		result = -EINVAL;
 	points_hear();
 	return result;
 }

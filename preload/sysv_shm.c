@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* shmget, shmat, shmdt, shmctl, as ipc/shm.c has them. What is attached is the daemon's file of the
- * segment, mapped as any other: natively or, where the host can't, as a view. */
+/* shmget, shmat, shmdt, shmctl, as ipc/shm.c has them, and what remap_file_pages does with those
+ * mappings. What is attached is the daemon's file of the segment, mapped as any other: natively or,
+ * where the host can't, as a view. */
 #include <string.h>
 
 #include "base/own.h"
@@ -155,6 +156,56 @@ long emu_shmdt(const void *address)
 	return result;
 }
 
+/* What is mapped anew is unmapped first: a removed segment's end, if nothing else keeps it. */
+static bool is_last(const struct range *range)
+{
+	enum { INDEX_MASK = 0x7fff };
+	struct wire_ipc_stat stat;
+	struct attachment of;
+
+	return attach_of(range->start, &of) &&
+	       sysv_stat(WIRE_SHM, of.id & INDEX_MASK, SHM_STAT_ANY, &stat) == of.id &&
+	       (stat.mode & SHM_DEST) && stat.count == attach_count_in(&of, range);
+}
+
+static long remap(const struct range *range, size_t page, int flags)
+{
+	struct attachment of;
+	long result;
+
+	if (attach_reserve() < 0)
+		return -ENOMEM;
+	if (is_last(range)) {
+		protect_munmap((void *)range->start, range->length);
+		attach_cut(range);
+		result = -EINVAL;
+	} else {
+		result = sys_call(SYS_remap_file_pages, (long)range->start, (long)range->length, 0,
+		                  (long)page, flags, 0);
+		if (result == 0 && attach_of(range->start, &of))
+			attach_shifted(range, page * VIEW_PAGE);
+	}
+	attach_tell();
+	return result;
+}
+
+long emu_remap_file_pages(void *address, size_t size, int protection, size_t page, int flags)
+{
+	struct range range = {(uintptr_t)address & ~(uintptr_t)(VIEW_PAGE - 1),
+	                      size & ~(size_t)(VIEW_PAGE - 1)};
+	uint64_t before;
+	long result;
+
+	if (protection || range_end(&range) <= range.start ||
+	    !attach_may_touch((void *)range.start, range.length))
+		return sys_call(SYS_remap_file_pages, (long)address, (long)size, protection,
+		                (long)page, flags, 0);
+	before = lock_take_attachments();
+	result = remap(&range, page, flags);
+	lock_leave_attachments(before);
+	return result;
+}
+
 static long describe(int id, int command, struct shmid_ds *ret_status)
 {
 	struct wire_ipc_stat stat;
@@ -268,6 +319,11 @@ EXPORT void *shmat(int id, const void *address, int flags)
 EXPORT int shmdt(const void *address)
 {
 	return (int)export_long(emu_shmdt(address));
+}
+
+EXPORT int remap_file_pages(void *address, size_t size, int protection, size_t page, int flags)
+{
+	return (int)export_long(emu_remap_file_pages(address, size, protection, page, flags));
 }
 
 EXPORT int shmctl(int id, int command, struct shmid_ds *buffer)

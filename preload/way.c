@@ -14,6 +14,7 @@
 #include "base/text.h"
 #include "preload/boot.h"
 #include "preload/roads.h"
+#include "preload/sysv_proc.h"
 #include "preload/way_i.h"
 
 enum {
@@ -25,7 +26,7 @@ enum {
 enum { FOLDERS_UNKNOWN = 2 }; /* nobody has looked at what was open when this was executed */
 
 struct way_state way_state = {
-	/* The last for "/proc/self/fd/N/x". */
+	/* The last for "/proc/self/fd/N/x" and "/proc/sysvipc/shm". */
 	.letters = {['.'] = 1, ['/'] = 1, ['d'] = 1, ['p'] = 1},
 	.in_folder = IN_OURS | IN_ABOVE | IN_UNKNOWN,
 	.folders = FOLDERS_UNKNOWN,
@@ -299,7 +300,8 @@ bool way_leads_here(int dirfd, const char *path)
 		return false;
 	if (path[0] != '/')
 		return relative_leads_here(dirfd, path);
-	return find_prefix(NULL, skip_root(path), &finding) ||
+	/* What is in /proc/sysvipc goes natively, unless it is opened. */
+	return find_prefix(NULL, skip_root(path), &finding) || sysv_proc_is(path) ||
 	       (take_proc(path, &fd, &path) && relative_leads_here(fd, path));
 }
 

@@ -150,6 +150,33 @@ def fakeroot_without():
         assert done.status != 0 or "123 456" not in done.out, done
 
 
+# util-linux's ipcmk, ipcs and ipcrm: /proc/sysvipc, and what the calls tell of all.
+
+LISTED = ("ipcmk -M 12345 -p 0640 && ipcmk -S 3 -p 0600 && ipcmk -Q && ipcs -a && ipcs -c && ipcs -u && "
+          "ipcs -l && ipcs -m -i 0 && ipcs -s -i 0 && ipcs -q -i 0 && cat /proc/sysvipc/* && "
+          "ipcrm -a && ipcs -a")
+
+
+def listed(text):
+    """Without what is another's each time: keys, pids, times, and who it is."""
+    text = re.sub(r"0x[0-9a-f]{8}", "KEY", text)
+    text = re.sub(r"\b[A-Z][a-z]{2} [ \d]\d \d\d:\d\d(:\d\d)?( \d{4})?\b", "TIME", text)
+    text = re.sub(r"(?m)^ *-?\d+( +\d+ +\d{3} ).*$", r"\1...", text)
+    text = re.sub(r"(pid=)[1-9]\d*", r"\1PID", text)
+    text = re.sub(r"\bc?[ug]id=\d+|\b(root|nobody|nogroup)\b", "WHO", text)
+    return re.sub(r"[ \t]+", " ", text)
+
+
+def lists(kind):
+    with world(kind) as w:
+        done = w.run("bash", "-c", LISTED)
+        equal((done.status, done.err), (0, ""), done)
+        assert re.search(r"KEY 0 \S+ 640 12345 0\b", listed(done.out)), done
+        remembered("ipcs", kind, listed(done.out), done)
+        if kind is not Native:
+            w.check_empty()
+
+
 # Xvfb, its screen in a segment, and a client that puts pictures by MIT-SHM.
 
 DRAW = """
@@ -237,6 +264,8 @@ def cases():
         for kind in worlds():
             yield f"{kind.name}: {package}: its tests", suite, kind, package, least
         yield f"refused, without the library: {package}: its tests fail", suite_without, package
+    for kind in worlds():
+        yield f"{kind.name}: ipcmk, ipcs, ipcrm", lists, kind
     for what, function, without in (
             (f"stress-ng for {SECONDS} s", stress, stress_without),
             ("fakeroot-sysv", fakeroot, fakeroot_without),

@@ -99,6 +99,13 @@ static const struct difference {
 	 * it is two, which show the same by the next call that waits. */
 	{IN(WORLD_BARE), "{raw: shmdt again} ok"},
 	{IN(WORLD_BARE), "{raw: shmdt by libc} EINVAL"},
+	{IN(WORLD_BARE), "{proc: shm, attached} *"}, /* its bytes come to the file later */
+	{IN(WORLD_BARE), "{proc: shm, removed} *"},
+	{IN(WORLD_BARE), "{shmat: remapped} EINVAL a c, 1"},
+	{IN(WORLD_BARE), "{shmat: remapped, detached} ok, 0"},
+	{IN(WORLD_BARE), "{shmat: remapped, detached by where it would begin} EINVAL, 0"},
+	{IN(WORLD_BARE), "{shmat: removed, a page remapped} EINVAL, 1"},
+	{IN(WORLD_BARE), "{shmat: removed, another remapped} EINVAL, 1"},
 	{IN(WORLD_BARE), "{shmat: two places} no"},
 	{IN(WORLD_BARE), "{shmat: read-only, read} no"},
 	{IN(WORLD_BARE), "{shmat: in the last} no"},

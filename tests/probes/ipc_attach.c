@@ -9,6 +9,7 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/shm.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -344,10 +345,77 @@ static void ask_times(void)
 	drop(id);
 }
 
+static const char *remap(char *memory, size_t pages, size_t page)
+{
+	return outcome(remap_file_pages(memory, pages * PAGE, 0, page, 0));
+}
+
+static void ask_remapping(void)
+{
+	int id = make(SIZE);
+	char *memory = attach(id, NULL, 0);
+	const char *result;
+
+	for (int i = 0; i < PAGES; i++)
+		memory[i * PAGE] = (char)('a' + i);
+	result = remap(memory, 2, 2);
+	tell("remapped", "%s %c %c, %s", result, memory[0], memory[PAGE * 2], count_of(id));
+	ask("remapped with a protection",
+	    syscall(SYS_remap_file_pages, memory, (size_t)PAGE, PROT_READ, 0UL, 0));
+	result = remap(hole(), 1, 0);
+	tell("remapped, nothing", "%s", result);
+	result = outcome(shmdt(memory));
+	tell("remapped, detached", "%s, %s", result, count_of(id));
+	result = outcome(shmdt(memory - 2 * PAGE));
+	tell("remapped, detached by where it would begin", "%s, %s", result, count_of(id));
+	memory = attach(id, NULL, 0);
+	drop(id);
+	result = remap(memory + PAGE, 1, 0);
+	tell("removed, a page remapped", "%s, %s", result, count_of(id));
+	result = remap(memory, 1, 1);
+	tell("removed, another remapped", "%s, %s", result, count_of(id));
+	must(munmap(memory, SIZE) == 0);
+	tell("removed, unmapped", "%s", count_of(id));
+	id = make(SIZE);
+	memory = attach(id, NULL, 0);
+	drop(id);
+	result = remap(memory, PAGES, 7);
+	tell("removed, all remapped", "%s, %s, %s", result, count_of(id),
+	     outcome(msync(memory, PAGE, MS_ASYNC)));
+	shmdt(memory);
+}
+
+static void *remove_it(void *argument)
+{
+	drop(*(int *)argument);
+	return NULL;
+}
+
+/* Until it is removed, and then it ends. */
+static void ask_racing(void)
+{
+	int wrong = 0;
+
+	for (int i = 0; i < 30; i++) {
+		int id = make(PAGE);
+		char *memory = attach(id, NULL, 0);
+		pthread_t thread;
+
+		must(pthread_create(&thread, NULL, remove_it, &id) == 0);
+		while (syscall(SYS_remap_file_pages, memory, (size_t)PAGE, 0, 7UL, 0) == 0)
+			continue;
+		wrong += errno != EINVAL && errno != EIDRM;
+		must(pthread_join(thread, NULL) == 0);
+		shmdt(memory);
+	}
+	tell("remapped while it is removed, wrong", "%d", wrong);
+}
+
 static const struct ipc_group groups[] = {
 	{"contents", ask_contents}, {"places", ask_places}, {"replacing", ask_replacing},
 	{"rights", ask_rights},     {"detach", ask_detach}, {"many", ask_many},
 	{"pieces", ask_pieces},     {"removal", ask_removal}, {"times", ask_times},
+	{"remapping", ask_remapping}, {"racing", ask_racing},
 	{NULL, NULL},
 };
 

@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/msg.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -211,6 +212,29 @@ static void ask_sizes(void)
 	drop(id);
 }
 
+/* From a page behind which there is nothing: what is wrong with the size is said first. */
+static void ask_short_memory(void)
+{
+	enum { PAGE = 4096 };
+	static const size_t sizes[] = {PAGE, ROOM, ROOM + 1, 16384, 65536, 65537, 1 << 20};
+	char *memory = mmap(NULL, 2 * PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1,
+	                    0);
+	int id = make(KEY, 0600);
+
+	must(memory != MAP_FAILED && munmap(memory + PAGE, PAGE) == 0);
+	*(long *)(void *)memory = 1;
+	for (size_t i = 0; i < sizeof sizes / sizeof sizes[0]; i++)
+		say("{msg: short memory, %zu bytes} %s", sizes[i],
+		    outcome(msgsnd(id, memory, sizes[i], IPC_NOWAIT)));
+	ask("short memory, no type", msgsnd(id, memory + PAGE - 4, ROOM + 1, IPC_NOWAIT));
+	*(long *)(void *)memory = 0;
+	ask("short memory, type 0", msgsnd(id, memory, PAGE, IPC_NOWAIT));
+	ask("short memory, type 0 and too large", msgsnd(id, memory, ROOM + 1, IPC_NOWAIT));
+	ask("short memory, no such queue", msgsnd(id + 1, memory, ROOM + 1, IPC_NOWAIT));
+	say_state("short memory", id);
+	drop(id);
+}
+
 static void ask_limits(void)
 {
 	struct msqid_ds status;
@@ -410,6 +434,7 @@ static void ask_many(void)
 static const struct ipc_group groups[] = {
 	{"get", ask_get},       {"stat", ask_stat}, {"types", ask_types}, {"sizes", ask_sizes},
 	{"limits", ask_limits}, {"copy", ask_copy}, {"bad", ask_bad},     {"info", ask_info},
+	{"short", ask_short_memory},
 	{"rights", ask_rights}, {"many", ask_many}, {"pointers", ask_pointers}, {NULL, NULL},
 };
 

@@ -76,6 +76,23 @@ static void ask_sizes(void)
 	ask("size 0, created", shmget(KEY, 0, IPC_CREAT | 0600));
 }
 
+/* No host of ours has huge pages set aside. */
+static void ask_huge(void)
+{
+	enum { ORDER = 26 };
+
+	tell("huge", "%s", try_size(4096, SHM_HUGETLB));
+	tell("huge, of 2 MiB", "%s", try_size(4096, SHM_HUGETLB | 21 << ORDER));
+	tell("huge, of 1 GiB", "%s", try_size(4096, SHM_HUGETLB | 30 << ORDER));
+	tell("huge, of 32 bytes", "%s", try_size(4096, SHM_HUGETLB | 5 << ORDER));
+	tell("huge, no bytes", "%s", try_size(0, SHM_HUGETLB));
+	tell("huge, more than shmmax", "%s", try_size(SIZE_MAX, SHM_HUGETLB));
+	if (geteuid() != 0)
+		return;
+	must(setresgid(NOBODY, 0, 0) == 0 && setresuid(NOBODY, NOBODY, NOBODY) == 0);
+	tell("huge, by the group", "%s", try_size(4096, SHM_HUGETLB));
+}
+
 static void ask_keys(void)
 {
 	int one, other, again, private, more;
@@ -355,8 +372,9 @@ static void ask_many(void)
 }
 
 static const struct ipc_group groups[] = {
-	{"sizes", ask_sizes}, {"keys", ask_keys}, {"stat", ask_stat},         {"set", ask_set},
-	{"bad", ask_bad},     {"lock", ask_lock}, {"info", ask_info},         {"many", ask_many},
+	{"sizes", ask_sizes}, {"huge", ask_huge}, {"keys", ask_keys}, {"stat", ask_stat},
+	{"set", ask_set},     {"bad", ask_bad},   {"lock", ask_lock}, {"info", ask_info},
+	{"many", ask_many},
 	{"stale", ask_stale}, {"limits", ask_limits},
 	{"pointers", ask_pointers}, {NULL, NULL},
 };

@@ -15,6 +15,13 @@
 #include "tests/scratch.h"
 
 struct ipc *ipc;
+struct ask_host ask_host = {
+	.limits = {
+		.shmmax = UINT64_MAX - (1 << 24), .shmall = UINT64_MAX - (1 << 24), .shmmni = 4096,
+		.semmsl = 32000, .semmns = 1024000000, .semopm = 500, .semmni = 32000,
+	},
+	.next_id = -1,
+};
 char ipc_text[WIRE_BYTES_MAX];
 
 static struct anon anon;
@@ -27,6 +34,26 @@ struct message {
 	struct wire_ipc asked;
 	char bytes[WIRE_BYTES_MAX];
 };
+
+struct ipc_limits ipc_limits_read(void)
+{
+	return ask_host.limits;
+}
+
+void ipc_limits_refresh(struct ipc_limits *limits, enum wire_family family)
+{
+	*limits = ask_host.limits;
+}
+
+int32_t ipc_limits_next_id(enum wire_family family)
+{
+	return ask_host.next_id;
+}
+
+gid_t ipc_limits_huge_group(void)
+{
+	return ask_host.huge_group;
+}
 
 void ipc_ask_init(enum anon_kind kind, uint64_t size)
 {

@@ -27,6 +27,15 @@ struct asker {
 
 extern struct ipc *ipc;
 
+/* What the host says, in the place of ipc_limits.c. */
+struct ask_host {
+	struct ipc_limits limits;
+	int32_t next_id; /* -1: none */
+	gid_t huge_group;
+};
+
+extern struct ask_host ask_host;
+
 /* Makes `ipc`, with memory of the kind, or skips the test. */
 void ipc_ask_init(enum anon_kind kind, uint64_t size);
 /* The daemon is killed, and another has its arena and no connection. 0 or -errno. */

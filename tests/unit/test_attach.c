@@ -126,6 +126,27 @@ Test(attach, a_hole_makes_two)
 	cr_assert_eq(told[0], 0);
 }
 
+/* remap_file_pages: what is there is no longer as it was attached. */
+Test(attach, shifted)
+{
+	struct range two = pages(1, 2), all = pages(0, 4);
+	struct attachment of;
+
+	add(ID, 0, 4);
+	cr_assert_eq(attach_reserve(), 0);
+	cr_assert(attach_of(two.start, &of) && of.id == ID);
+	cr_assert_eq(attach_count_in(&of, &two), 0);
+	cr_assert_eq(attach_count_in(&of, &all), 1);
+	attach_shifted(&two, 7 * PAGE);
+	attach_tell();
+	cr_assert_eq(told[0], 3);
+	cr_assert_eq(attach_count_in(&of, &two), 1);
+	cr_assert_eq(detach(0), 2);
+	cr_assert_eq(told[0], 1);
+	cr_assert_eq(detach(1), 0);
+	cr_assert_not(attach_of(base, &of));
+}
+
 Test(attach, neighbours)
 {
 	add(ID, 0, 2);

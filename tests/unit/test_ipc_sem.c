@@ -377,7 +377,7 @@ static int ask_one(struct asker *asker, int id, int number, int change, int flag
 Test(ipc_sem, sets, .init = begin)
 {
 	int id = ask_get(&user, WIRE_SEM, KEY, 3, 0640 | IPC_CREAT);
-	uint64_t most = ipc->limits.semmsl;
+	uint64_t most = ask_host.limits.semmsl;
 	struct wire_ipc_stat stat;
 
 	cr_assert_geq(id, 0);
@@ -406,8 +406,8 @@ Test(ipc_sem, limits, .init = begin)
 {
 	int ids[3];
 
-	ipc->limits.semmni = 2;
-	ipc->limits.semmns = 10;
+	ask_host.limits.semmni = 2;
+	ask_host.limits.semmns = 10;
 	ids[0] = ask_get(&user, WIRE_SEM, IPC_PRIVATE, 6, 0600);
 	cr_assert_geq(ids[0], 0);
 	cr_assert_eq(ask_get(&user, WIRE_SEM, IPC_PRIVATE, 5, 0600), -ENOSPC);
@@ -466,7 +466,7 @@ Test(ipc_sem, what_operations_say, .init = begin)
 	static struct sembuf many[600];
 	int id = ask_get(&user, WIRE_SEM, IPC_PRIVATE, 2, 0604);
 
-	ipc->limits.semopm = 500;
+	ask_host.limits.semopm = 500;
 	cr_assert_eq(ask_op(&user, -1, many, 501), -E2BIG);
 	cr_assert_eq(ask_op(&user, id, many, 0), -EINVAL);
 	cr_assert_eq(ask_op(&user, id, many, 500), 0);

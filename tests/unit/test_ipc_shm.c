@@ -64,6 +64,8 @@ Test(ipc_shm, segments, .init = begin)
 	cr_assert_eq(ask_get(&user, WIRE_SHM, KEY + 1, 0, IPC_CREAT), -EINVAL);
 	cr_assert_eq(ask_get(&user, WIRE_SHM, IPC_PRIVATE, UINT64_MAX, 0600), -EINVAL);
 	cr_assert_eq(ask_get(&user, WIRE_SHM, IPC_PRIVATE, INT64_MAX, 0600), -ENOMEM);
+	cr_assert_eq(ask_get(&user, WIRE_SHM, IPC_PRIVATE, SIZE, SHM_HUGETLB), -EPERM);
+	ask_host.huge_group = user.peer.actor.gid;
 	cr_assert_eq(ask_get(&user, WIRE_SHM, IPC_PRIVATE, SIZE, SHM_HUGETLB), -ENOMEM);
 	cr_assert_eq(ask_get(&user, WIRE_SHM, IPC_PRIVATE, SIZE, SHM_HUGETLB | 16U << 26), -EINVAL);
 	cr_assert_geq(ask_get(&user, WIRE_SHM, IPC_PRIVATE, 1ULL << 45, SHM_NORESERVE), 0);
@@ -79,9 +81,9 @@ Test(ipc_shm, limits, .init = begin)
 	struct wire_ipc_info info;
 	int id;
 
-	ipc->limits.shmmni = 2;
-	ipc->limits.shmall = 4;
-	ipc->limits.shmmax = 3 * 4096;
+	ask_host.limits.shmmni = 2;
+	ask_host.limits.shmall = 4;
+	ask_host.limits.shmmax = 3 * 4096;
 	cr_assert_eq(ask_get(&user, WIRE_SHM, IPC_PRIVATE, 3 * 4096 + 1, 0600), -EINVAL);
 	id = ask_get(&user, WIRE_SHM, IPC_PRIVATE, 2 * 4096 + 1, 0600);
 	cr_assert_geq(id, 0);
@@ -94,6 +96,27 @@ Test(ipc_shm, limits, .init = begin)
 	cr_assert_eq(ask_control(&user, WIRE_SHM, id, IPC_RMID), 0);
 	cr_assert_eq(ipc_header(ipc)->shm_pages, 1);
 	cr_assert_eq(ask_control(&user, WIRE_SHM, id, IPC_RMID), -EINVAL);
+}
+
+/* Each is asked for twice, once in vain: what was said counts for the turn that stands. */
+Test(ipc_shm, next_ids, .init = begin)
+{
+	int id = 9 << IPC_INDEX_BITS | 300;
+
+	ask_host.next_id = id;
+	cr_assert_eq(ask_get(&user, WIRE_SHM, IPC_PRIVATE, 0, 0600), -EINVAL);
+	cr_assert_eq(ask_get(&user, WIRE_SHM, IPC_PRIVATE, SIZE, 0600), id);
+	cr_assert_eq(ask_get(&user, WIRE_SHM, IPC_PRIVATE, SIZE, 0600), 0, "it counts once");
+	ask_host.next_id = -1;
+	cr_assert_eq(ask_get(&user, WIRE_SHM, IPC_PRIVATE, SIZE, 0600), 1);
+	ask_host.next_id = id;
+	cr_assert_eq(ask_get(&user, WIRE_SHM, IPC_PRIVATE, SIZE, 0600), id + 1, "it is taken");
+	cr_assert_eq(ask_status(&user, WIRE_SHM, id + 1).sequence, 9);
+	ask_host.next_id = 1 << IPC_INDEX_BITS | IPC_INDEX_MASK;
+	cr_assert_eq(ask_get(&user, WIRE_SHM, IPC_PRIVATE, SIZE, 0600), ask_host.next_id);
+	ask_host.next_id = 2 << IPC_INDEX_BITS | IPC_INDEX_MASK;
+	cr_assert_eq(ask_get(&user, WIRE_SHM, IPC_PRIVATE, SIZE, 0600), 2, "none is left there");
+	cr_assert_eq(ask_control(&user, WIRE_SHM, id, IPC_RMID), 0);
 }
 
 Test(ipc_shm, controls, .init = begin)
