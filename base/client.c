@@ -7,6 +7,7 @@
 
 #include "base/client_i.h"
 #include "base/fdpass.h"
+#include "base/look.h"
 #include "base/own.h"
 
 /* Access is judged by the effective ids, as open(2) does; what the kernel attaches of itself are
@@ -43,7 +44,7 @@ static int send_request(int sock, const struct wire_request *request,
 	return client_send(sock, parts, places ? PARTS_MAX : 1, fd);
 }
 
-int client_await(int sock)
+int client_sleep(int sock)
 {
 	struct timespec patience = {.tv_sec = CLIENT_PATIENCE_SECONDS};
 	struct pollfd answer = {.fd = sock, .events = POLLIN};
@@ -55,7 +56,7 @@ int client_await(int sock)
 	while (result == -EINTR);
 	if (result < 0)
 		return result;
-	return result ? 0 : -ETIMEDOUT;
+	return result ? -EAGAIN : -ETIMEDOUT;
 }
 
 enum { STALE = 1 };
@@ -111,7 +112,7 @@ static int receive_answer(int sock, const struct wire_request *request,
 {
 	struct iovec parts[PARTS_MAX];
 	size_t count = parts_of(request->header.op, ret_answer, parts);
-	ssize_t size = fdpass_receive(sock, parts, count, &ret_answer->fd, NULL, 0);
+	ssize_t size = fdpass_receive(sock, parts, count, &ret_answer->fd, NULL, MSG_DONTWAIT);
 	bool whole = size >= (ssize_t)sizeof ret_answer->reply || size == -EMSGSIZE ||
 	             size == -EMFILE;
 	int result = (int)size;
@@ -135,25 +136,18 @@ static int receive_answer(int sock, const struct wire_request *request,
 static int await_answer(int sock, const struct wire_request *request,
                         struct client_answer *ret_answer)
 {
+	struct look look = look_begin(false);
 	int result;
 
 	do {
-		result = client_await(sock);
-		if (result < 0)
-			return result;
 		ret_answer->fd = -1;
 		memset(&ret_answer->reply, 0, sizeof ret_answer->reply);
 		result = receive_answer(sock, request, ret_answer);
-	} while (result == STALE);
+		if (result == -EAGAIN && !look_again(&look))
+			result = client_sleep(sock);
+	} while (result == -EAGAIN || result == STALE);
+	look_end(&look);
 	return result;
-}
-
-uint64_t client_now(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (uint64_t)now.tv_sec * 1000000000U + (uint64_t)now.tv_nsec;
 }
 
 static int ask_in(int sock, struct wire_request *request, const struct client_places *places,
@@ -162,7 +156,7 @@ static int ask_in(int sock, struct wire_request *request, const struct client_pl
 	int result;
 
 	ret_answer->fd = -1;
-	request->serial = client_now();
+	request->serial = look_now();
 	result = send_request(sock, request, places, places && places->file ? *places->file : -1);
 	return result < 0 ? result : await_answer(sock, request, ret_answer);
 }

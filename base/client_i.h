@@ -16,14 +16,12 @@ static inline struct iovec client_part(const void *bytes, size_t size)
 /* Sends the parts of a request, with `fd` if it is not -1. 0 or -errno. */
 int client_send(int sock, const struct iovec *parts, size_t count, int fd);
 
-/* An answer is there, or the end: 0, or -errno as client_ask. Through signals. */
-int client_await(int sock);
+/* Until an answer is there, or the end: -EAGAIN, as there was none before; or -errno as client_ask.
+ * Through signals. */
+int client_sleep(int sock);
 
 /* A daemon that was killed while it answered, and goes on, may answer twice: what has another
  * serial is an answer to the request before, and was read already. */
 bool client_is_stale(const struct wire_request *request, const struct wire_reply *reply);
-
-/* Nanoseconds of CLOCK_MONOTONIC: also a serial number. */
-uint64_t client_now(void);
 
 #endif

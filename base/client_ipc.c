@@ -6,9 +6,10 @@
 #include "base/client.h"
 #include "base/client_i.h"
 #include "base/fdpass.h"
+#include "base/look.h"
 #include "base/own.h"
 
-enum { STALE = 1, PARTS = 3, LIMIT_SECONDS = 1000 * 1000 };
+enum { STALE = 1, PARTS = 3, EVER_SECONDS = 1000 * 1000 * 1000 };
 
 struct client_ipc client_ipc_make(enum wire_op op)
 {
@@ -31,7 +32,7 @@ int client_ipc_send(int sock, struct client_ipc *call)
 	};
 
 	call->fd = -1;
-	call->request.serial = client_now();
+	call->request.serial = look_now();
 	/* Over another connection it is still the same call. */
 	if (!call->asked.since)
 		call->asked.since = (int64_t)call->request.serial;
@@ -58,7 +59,7 @@ static int check(const struct client_ipc *call, size_t size)
 	return result == 0 && !file_fits(call) ? -EPROTO : result;
 }
 
-/* One message, which is there. */
+/* One message; -EAGAIN: there is none. */
 static int receive_one(int sock, struct client_ipc *call)
 {
 	const struct iovec parts[PARTS] = {
@@ -89,68 +90,54 @@ static int receive_one(int sock, struct client_ipc *call)
 	return result;
 }
 
-/* A wait in recvmsg(2) is begun again after a handler with SA_RESTART, as the kernel's own waits
- * are. -EAGAIN: the socket does not wait, or no longer. */
-static int await_restarting(int sock)
+/* In ppoll(2). The kernel begins that again when the process was stopped and continued, but not
+ * where it can't write down what is left of the timeout. */
+static int sleep_with(int sock, const uint64_t *mask, bool resumes)
+{
+	static const struct timespec ever = {.tv_sec = EVER_SECONDS};
+	struct pollfd answer = {.fd = sock, .events = POLLIN};
+	int result = (int)sys_call(SYS_ppoll, (long)&answer, 1, resumes ? 0 : (long)&ever,
+	                           (long)mask, sizeof *mask, 0);
+
+	return result < 0 ? result : -EAGAIN;
+}
+
+/* In recvmsg(2), which is begun again after a handler with SA_RESTART, as the kernel's own waits
+ * are. */
+static int sleep_restarting(int sock)
 {
 	char byte;
 	struct iovec part = {&byte, sizeof byte};
 	struct msghdr message = {.msg_iov = &part, .msg_iovlen = 1};
 	ssize_t size = sys_recvmsg(sock, &message, MSG_PEEK);
 
-	return size < 0 ? (int)size : 0;
+	/* The socket does not wait, or no longer. */
+	if (size == -EAGAIN)
+		return sleep_with(sock, NULL, true);
+	return size < 0 ? (int)size : -EAGAIN;
 }
 
-/* A wait in ppoll(2) never is. */
-static int await_for_ever(int sock)
+/* Until a message is there, or the end: -EAGAIN. */
+static int sleep_for(int sock, const struct client_ipc *call, enum client_wait wait)
 {
-	struct pollfd answer = {.fd = sock, .events = POLLIN};
-	int result = sys_poll(&answer, 1, NULL);
-
-	return result < 0 ? result : 0;
-}
-
-static void limit_waits(int sock, time_t seconds)
-{
-	const struct timeval time = {.tv_sec = seconds};
-
-	sys_call(SYS_setsockopt, sock, SOL_SOCKET, SO_RCVTIMEO, (long)&time, sizeof time, 0);
-}
-
-/* A wait in recvmsg(2) with a limit of its own is never begun again, not even when no handler has
- * run (signal(7)). */
-static int await_limited(int sock)
-{
-	int result;
-
-	limit_waits(sock, LIMIT_SECONDS);
-	result = await_restarting(sock);
-	limit_waits(sock, 0);
-	return result;
-}
-
-static int await(int sock, enum client_wait wait)
-{
-	int result = -EAGAIN;
-
 	if (wait == CLIENT_PATIENT)
-		return client_await(sock);
+		return client_sleep(sock);
 	if (wait == CLIENT_RESTART)
-		result = await_restarting(sock);
-	if (wait == CLIENT_NEVER_RESUME)
-		result = await_limited(sock);
-	return result == -EAGAIN ? await_for_ever(sock) : result;
+		return sleep_restarting(sock);
+	return sleep_with(sock, &call->mask, wait == CLIENT_NEVER_RESTART);
 }
 
 int client_ipc_receive(int sock, struct client_ipc *call, enum client_wait wait)
 {
+	struct look look = look_begin(wait != CLIENT_PATIENT);
 	int result;
 
 	do {
-		result = await(sock, wait);
-		if (result == 0)
-			result = receive_one(sock, call);
+		result = receive_one(sock, call);
+		if (result == -EAGAIN && !look_again(&look))
+			result = sleep_for(sock, call, wait);
 	} while (result == STALE || result == -EAGAIN);
+	look_end(&look);
 	return result;
 }
 

@@ -6,6 +6,9 @@
 
 #include "base/wire_ipc.h"
 
+/* Others may know that a call of System V's waits (semctl's GETNCNT) as soon as the daemon does,
+ * and count on it that a signal now interrupts it. So who waits CLIENT_NEVER_... has all signals
+ * blocked from before it sends; they come when it sleeps. */
 enum client_wait {
 	CLIENT_PATIENT, /* CLIENT_PATIENCE_SECONDS, through signals: for what does not wait */
 	CLIENT_RESTART, /* for ever; -EINTR when a handler without SA_RESTART has run */
@@ -18,6 +21,7 @@ struct client_ipc {
 	struct wire_ipc asked;
 	const void *bytes; /* borrowed: asked.length of them */
 	int file;          /* borrowed, goes along; -1: none */
+	uint64_t mask;     /* of signals while it sleeps, with CLIENT_NEVER_..: see there */
 	/* The answer: */
 	struct wire_reply reply;
 	struct wire_ipc_told told;

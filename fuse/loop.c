@@ -8,13 +8,19 @@
 #include <stdlib.h>
 #include <sys/epoll.h>
 
+#include "base/look.h"
 #include "base/own.h"
+#include "base/spin.h"
 
 struct loop {
 	int epoll;
 	int first; /* owned, an epoll of its own, in the other */
+	struct spin spin;
+	bool served; /* the last one waited for was a source, and not only a first one */
 	bool stopped;
 };
+
+enum { SPINNING_NS = 50 * 1000 };
 
 static int make_sets(struct loop *loop)
 {
@@ -34,7 +40,7 @@ int loop_new(struct loop **ret_loop)
 
 	if (!loop)
 		return -ENOMEM;
-	loop->epoll = loop->first = -1;
+	*loop = (struct loop){.epoll = -1, .first = -1, .spin = SPIN_INIT(SPINNING_NS)};
 	result = make_sets(loop);
 	if (result < 0) {
 		loop_free(loop);
@@ -106,6 +112,36 @@ int loop_hear_first(struct loop *loop)
 	return result < 0 ? result : heard;
 }
 
+/* Who was served asks on, often at once: before a wake-up would have been through. */
+static int look_for_event(struct loop *loop, struct epoll_event *ret_event)
+{
+	uint32_t spinning = spin_begin(&loop->spin);
+	uint64_t since = spinning ? look_now() : 0;
+	uint64_t took = 0;
+	int count = 0;
+
+	while (count == 0 && took < spinning) {
+		count = epoll_wait(loop->epoll, ret_event, 1, 0);
+		took = look_now() - since;
+	}
+	if (count > 0)
+		spin_paid(&loop->spin, took);
+	else if (spinning)
+		spin_failed(&loop->spin);
+	return count;
+}
+
+/* One event or, interrupted, none. */
+static int wait_for_event(struct loop *loop, struct epoll_event *ret_event)
+{
+	int count = loop->served ? look_for_event(loop, ret_event) : 0;
+
+	loop->served = false;
+	if (count == 0)
+		count = epoll_wait(loop->epoll, ret_event, 1, -1);
+	return count < 0 ? -errno : count;
+}
+
 int loop_run(struct loop *loop)
 {
 	int result = 0;
@@ -113,15 +149,16 @@ int loop_run(struct loop *loop)
 	loop->stopped = false;
 	while (!loop->stopped && result >= 0) {
 		struct epoll_event event;
-		int count = epoll_wait(loop->epoll, &event, 1, -1);
+		int count = wait_for_event(loop, &event);
 
-		if (count < 0 && errno != EINTR)
-			return -errno;
+		if (count < 0 && count != -EINTR)
+			return count;
 		result = loop_hear_first(loop);
 		if (count == 1 && result == 0 && event.data.ptr) {
 			struct loop_source *source = event.data.ptr;
 
 			result = source->handle(source, event.events);
+			loop->served = true;
 		}
 	}
 	return result < 0 ? result : 0;

@@ -78,15 +78,11 @@ static int connect_anew(int other, struct text *ret_why)
 	return sock < 0 ? sock : pool_move_up(sock);
 }
 
-/* A free descriptor number must be there before anything is changed for an fd that could not be
- * handed over. */
-static int check_room(const struct line *line, const struct question *question)
+/* Is there a free descriptor number? */
+static int check_room(int sock)
 {
-	int spare;
+	int spare = sys_fcntl(sock, F_DUPFD_CLOEXEC, 0);
 
-	if (!question->brings_file)
-		return 0;
-	spare = sys_fcntl(line->sock, F_DUPFD_CLOEXEC, 0);
 	if (spare < 0)
 		return spare == -EINVAL ? -EMFILE : spare;
 	sys_close(spare);
@@ -134,7 +130,9 @@ static int ask_once(const struct question *question, struct text *ret_why)
 	struct line line = question->may_wait ? take_to_wait(ret_why) : take(ret_why);
 	int result;
 
-	result = line.sock < 0 ? line.sock : check_room(&line, question);
+	result = line.sock < 0 ? line.sock : 0;
+	if (result == 0 && question->brings_file)
+		result = check_room(line.sock);
 	if (result == 0)
 		result = question->put(question, line);
 	/* Another thread took the last number meanwhile. */
@@ -198,22 +196,36 @@ struct inquiry {
 	struct client_answer *answer;
 };
 
+static bool is_open(const struct wire_request *request)
+{
+	return request->header.op == WIRE_OPEN || request->header.op == WIRE_OPEN_PATH;
+}
+
+static bool changes(const struct wire_request *request)
+{
+	return is_open(request) ? (request->flags & (O_CREAT | O_TRUNC)) != 0 :
+	                          request->header.op == WIRE_TRADE;
+}
+
 static int put(const struct question *question, struct line line)
 {
 	const struct inquiry *inquiry = question->what;
+	const struct wire_request *request = inquiry->request;
+	struct wire_reply *reply = &inquiry->answer->reply;
+	int room = 0;
+	int result;
 
 	if (inquiry->places)
-		return client_ask_places(line.sock, inquiry->request, inquiry->places,
-		                         inquiry->answer);
-	return client_ask(line.sock, inquiry->request, inquiry->answer);
-}
-
-static bool brings_file(const struct wire_request *request)
-{
-	enum wire_op op = request->header.op;
-
-	return op == WIRE_OPEN || op == WIRE_OPEN_PATH || op == WIRE_TRADE ||
-	       (op == WIRE_LOOKUP && (request->flags & WIRE_WANT_FILE));
+		result = client_ask_places(line.sock, inquiry->request, inquiry->places,
+		                           inquiry->answer);
+	else
+		result = client_ask(line.sock, inquiry->request, inquiry->answer);
+	/* open(2) says that there is no free number first. */
+	if (result == 0 && reply->result < 0 && is_open(request) && !changes(request))
+		room = check_room(line.sock);
+	if (room < 0)
+		reply->result = room;
+	return result;
 }
 
 static void undo(const struct question *question, int sock)
@@ -243,7 +255,7 @@ static int inquire(struct inquiry inquiry)
 		.put = put,
 		.undo = undo,
 		.what = &inquiry,
-		.brings_file = brings_file(inquiry.request),
+		.brings_file = changes(inquiry.request),
 		.header = &answer->reply.header,
 	};
 	int result;

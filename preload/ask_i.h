@@ -17,6 +17,8 @@ struct question {
 	/* The answer's descriptor found no number: what the answer tells of goes. NULL: nothing. */
 	void (*undo)(const struct question *question, int sock);
 	void *what; /* the asker's own */
+	/* A free descriptor number must be there before anything is changed for a file that could
+	 * not be handed over. */
 	bool brings_file;
 	bool may_wait;
 	const struct wire_header *header; /* the answer's, for -EPROTONOSUPPORT */

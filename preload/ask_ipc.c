@@ -2,6 +2,7 @@
 #include "preload/ask_ipc.h"
 
 #include <pthread.h>
+#include <signal.h>
 
 #include "base/own.h"
 #include "preload/ask_i.h"
@@ -16,9 +17,32 @@ struct inquiry {
 	int outcome;  /* the daemon's, or that of a copy from or to the program's memory */
 };
 
-static void hang_up(void *line)
+/* See client_ipc.h. */
+static void hold_signals(struct inquiry *inquiry)
 {
-	pool_cut(*(struct line *)line);
+	const uint64_t all = UINT64_MAX;
+
+	if (inquiry->wait >= CLIENT_NEVER_RESTART)
+		sys_sigmask(SIG_SETMASK, &all, &inquiry->call->mask);
+}
+
+static void let_signals_in(const struct inquiry *inquiry)
+{
+	if (inquiry->wait >= CLIENT_NEVER_RESTART)
+		sys_sigmask(SIG_SETMASK, &inquiry->call->mask, NULL);
+}
+
+struct wait {
+	struct line line;
+	const struct inquiry *inquiry;
+};
+
+static void hang_up(void *argument)
+{
+	const struct wait *wait = argument;
+
+	pool_cut(wait->line);
+	let_signals_in(wait->inquiry);
 }
 
 /* The wait is a system call of our own, not libc's: what makes it a cancellation point is that the
@@ -26,10 +50,11 @@ static void hang_up(void *line)
  * then what was done is done, as with libc's. */
 static int receive_cancellably(struct line line, const struct inquiry *inquiry)
 {
+	struct wait wait = {line, inquiry};
 	int type;
 	int result;
 
-	pthread_cleanup_push(hang_up, &line);
+	pthread_cleanup_push(hang_up, &wait);
 	pthread_setcanceltype(PTHREAD_CANCEL_ASYNCHRONOUS, &type);
 	result = client_ipc_receive(line.sock, inquiry->call, inquiry->wait);
 	pthread_setcanceltype(type, NULL);
@@ -41,9 +66,11 @@ static int put(const struct question *question, struct line line)
 {
 	struct inquiry *inquiry = question->what;
 	struct client_ipc *call = inquiry->call;
-	int result = client_ipc_send(line.sock, call);
 	bool is_called_off;
+	int result;
 
+	hold_signals(inquiry);
+	result = client_ipc_send(line.sock, call);
 	if (result == 0 && inquiry->is_cancellable)
 		result = receive_cancellably(line, inquiry);
 	else if (result == 0)
@@ -51,6 +78,7 @@ static int put(const struct question *question, struct line line)
 	is_called_off = result == -EINTR;
 	if (is_called_off && client_ipc_call_off(line.sock, call) < 0)
 		call->reply.result = -EINTR;
+	let_signals_in(inquiry);
 	if (result == -ECONNRESET && inquiry->wait != CLIENT_PATIENT)
 		inquiry->is_lost = true;
 	/* Of the program's memory: the connection is in step. */

@@ -241,7 +241,9 @@ void pool_note(struct line line)
 
 void pool_put(struct line line)
 {
-	if (line.slot >= KEPT || !note(line))
+	bool is_noted = line.slot >= 0 && pool.slots[line.slot].sock == line.sock;
+
+	if (line.slot >= KEPT || (!is_noted && !note(line)))
 		pool_cut(line);
 	else
 		give_back(line.slot);

@@ -1,12 +1,45 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* umask(2) can only be read by setting it, and then a file that another thread makes meanwhile
+ * gets the wrong mode. Without another thread, and with signals blocked, there is nobody to make
+ * one; else /proc has it (Linux 4.7), for ten times the price. */
 #include "preload/umask.h"
 
+#include <signal.h>
+#include <stdbool.h>
 #include <string.h>
 
 #include "base/own.h"
 
-/* umask(2) can only be read by setting it, and then a file that another thread makes meanwhile
- * gets the wrong mode.  /proc/self/status has it on its second line (Linux 4.7). */
+/* libc's, from 2.32 on. */
+extern const char __libc_single_threaded __attribute__((weak));
+
+static bool is_alone(void)
+{
+	return &__libc_single_threaded && __libc_single_threaded;
+}
+
+/* Meanwhile too strict does less harm than too lax. */
+static mode_t read_by_setting(void)
+{
+	mode_t mask = (mode_t)sys_call(SYS_umask, 077, 0, 0, 0, 0, 0);
+
+	sys_call(SYS_umask, mask, 0, 0, 0, 0, 0);
+	return mask;
+}
+
+static mode_t read_alone(void)
+{
+	const uint64_t all = UINT64_MAX;
+	uint64_t before;
+	mode_t mask;
+
+	sys_sigmask(SIG_SETMASK, &all, &before);
+	mask = read_by_setting();
+	sys_sigmask(SIG_SETMASK, &before, NULL);
+	return mask;
+}
+
+/* It is on the second line. */
 static int read_from_proc(void)
 {
 	OWN_FD status = sys_openat(AT_FDCWD, "/proc/thread-self/status", O_RDONLY | O_CLOEXEC, 0);
@@ -28,12 +61,10 @@ static int read_from_proc(void)
 
 mode_t umask_read(void)
 {
-	int mask = read_from_proc();
+	int mask;
 
-	if (mask < 0) {
-		/* Meanwhile too strict does less harm than too lax. */
-		mask = (int)sys_call(SYS_umask, 077, 0, 0, 0, 0, 0);
-		sys_call(SYS_umask, mask, 0, 0, 0, 0, 0);
-	}
-	return (mode_t)mask;
+	if (is_alone())
+		return read_alone();
+	mask = read_from_proc();
+	return mask < 0 ? read_by_setting() : (mode_t)mask;
 }
