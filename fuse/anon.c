@@ -360,31 +360,49 @@ static void ino_name(uint64_t ino, char ret_name[static 24])
 	snprintf(ret_name, 24, "%llu", (unsigned long long)ino);
 }
 
-int anon_create(struct anon *anon, uid_t uid, uint64_t ino)
+int anon_create_open(struct anon *anon, uid_t uid, uint64_t ino, int flags)
 {
 	char name[24];
 	int file = make_folder(anon, uid);
+	int error;
 
 	if (file < 0)
 		return file;
 	ino_name(ino, name);
-	if (anon->kind == ANON_TMPFS)
-		file = openat(folder_of(anon, uid), name, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC,
-		              0600);
-	else if (anon->kind == ANON_TMPDIR)
-		file = openat(anon->folder, ".", O_RDWR | O_TMPFILE | O_CLOEXEC, 0600);
-	else
-		file = memfd_create(name, MFD_CLOEXEC);
-	if (file < 0)
-		return -errno;
-	/* A memfd is born 0777; the others are born under the umask. */
-	if (fchmod(file, 0600) < 0) {
+	file = openat(folder_of(anon, uid), name, flags | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+	error = errno;
+	/* It can be made and yet not be opened so. */
+	if (file < 0 && error != EEXIST)
+		unlinkat(folder_of(anon, uid), name, 0);
+	return file < 0 ? -error : file;
+}
+
+static int create_memfd(const char *name)
+{
+	int file = memfd_create(name, MFD_CLOEXEC);
+
+	/* It is born 0777. */
+	if (file >= 0 && fchmod(file, 0600) < 0) {
 		int error = errno;
 
 		close(file);
 		return -error;
 	}
-	return file;
+	return file < 0 ? -errno : file;
+}
+
+int anon_create(struct anon *anon, uid_t uid, uint64_t ino)
+{
+	char name[24];
+	int file;
+
+	if (anon->kind == ANON_TMPFS)
+		return anon_create_open(anon, uid, ino, O_RDWR);
+	ino_name(ino, name);
+	if (anon->kind == ANON_MEMFD)
+		return create_memfd(name);
+	file = openat(anon->folder, ".", O_RDWR | O_TMPFILE | O_CLOEXEC, 0600);
+	return file < 0 ? -errno : file;
 }
 
 int anon_create_nameless(struct anon *anon, uid_t uid, bool linkable)
@@ -399,7 +417,7 @@ int anon_create_nameless(struct anon *anon, uid_t uid, bool linkable)
 	else if (anon->kind == ANON_TMPDIR)
 		file = openat(anon->folder, ".", flags, 0600);
 	else
-		file = memfd_create("nameless", MFD_CLOEXEC);
+		return create_memfd("nameless");
 	return file < 0 ? -errno : file;
 }
 

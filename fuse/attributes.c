@@ -67,11 +67,20 @@ int store_node_chown(struct store_node *node, uid_t uid, gid_t gid)
 	return fchown(file, uid, gid) < 0 ? -errno : 0;
 }
 
+/* Not all kernels do it with a descriptor that is a path. */
+static bool set_root_times(const struct store_node *node, const struct timespec times[2])
+{
+	return node->ino == STORE_ROOT_INO &&
+	       utimensat(node->store->root, "", times, AT_EMPTY_PATH) == 0;
+}
+
 int store_node_set_times(struct store_node *node, const struct timespec times[2])
 {
 	struct place place;
 	int file;
 
+	if (set_root_times(node, times))
+		return 0;
 	if (node_is_special(node)) {
 		place = place_of(node);
 		return utimensat(place.folder, place.path, times, 0) < 0 ? -errno : 0;

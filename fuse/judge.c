@@ -55,6 +55,11 @@ int judge_add(const struct store_actor *actor, const struct stat *folder)
 	return judge_access(actor, folder, JUDGE_WRITE | JUDGE_SEARCH);
 }
 
+bool judge_needs_owner(const struct store_actor *actor, const struct stat *folder)
+{
+	return (folder->st_mode & S_ISVTX) && actor->uid != folder->st_uid;
+}
+
 int judge_remove(const struct store_actor *actor, const struct stat *folder,
                  const struct stat *status)
 {
@@ -62,7 +67,7 @@ int judge_remove(const struct store_actor *actor, const struct stat *folder,
 
 	if (result < 0)
 		return result;
-	if (!(folder->st_mode & S_ISVTX) || actor->uid == folder->st_uid)
+	if (!judge_needs_owner(actor, folder))
 		return 0;
 	return judge_is_owner(actor, status) ? 0 : -EPERM;
 }

@@ -19,8 +19,9 @@ bool judge_has_capability(const struct store_actor *actor, int capability);
 bool judge_in_group(const struct store_actor *actor, gid_t gid);
 
 /* May the actor make a name in a folder, or take one of what has `status` out of it? 0, -EACCES, or
- * -EPERM by the sticky rule. */
+ * -EPERM by the sticky rule: only then is `status` looked at. */
 int judge_add(const struct store_actor *actor, const struct stat *folder);
+bool judge_needs_owner(const struct store_actor *actor, const struct stat *folder);
 int judge_remove(const struct store_actor *actor, const struct stat *folder,
                  const struct stat *status);
 

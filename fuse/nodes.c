@@ -61,10 +61,15 @@ struct node_name node_name_of(const struct journal_inode *record)
 	return name;
 }
 
-static void close_unpinned(struct store *store, struct store_node *node)
+static void forget_open(struct store *store, struct store_node *node)
 {
 	DL_DELETE(store->open_nodes, node);
 	store->open_count--;
+}
+
+static void close_unpinned(struct store *store, struct store_node *node)
+{
+	forget_open(store, node);
 	fd_close_at(&node->file);
 }
 
@@ -110,8 +115,8 @@ void node_free(struct store *store, struct store_node *node)
 	if (store->keep && node->pinned)
 		store->keep->drop(store->keep, node->ino);
 	if (!node->pinned && node->file >= 0)
-		close_unpinned(store, node);
-	fd_close_at(&node->file);
+		forget_open(store, node);
+	store_close_later(store, fd_steal(&node->file));
 	HASH_DEL(store->nodes, node);
 	if (node->folder)
 		order_deinit(&node->folder->order);
@@ -189,10 +194,12 @@ int store_node_file(struct store_node *node)
 
 int store_node_stat_file(const struct store_node *node, struct stat *ret_status)
 {
+	bool is_root = node->ino == STORE_ROOT_INO && node->store->root >= 0;
+	int file = is_root ? node->store->root : node->file;
 	struct node_name name;
 
-	if (node->file >= 0)
-		return fstat(node->file, ret_status) < 0 ? -errno : 0;
+	if (file >= 0)
+		return fstat(file, ret_status) < 0 ? -errno : 0;
 	if (!node_is_special(node))
 		return anon_stat(node->store->anon, record_of(node)->creator_uid, node->ino,
 		                 ret_status);
@@ -339,33 +346,29 @@ int store_node_reopen(struct store *store, const struct store_node *node, int fl
 	                   flags);
 }
 
-/* A file with its first bytes, still the daemon's own. */
-static int make_file(struct store *store, uint64_t ino, const struct store_birth *birth)
+static int write_first(int file, const struct store_birth *birth)
 {
-	OWN_FD file = anon_create(store->anon, birth->uid, ino);
 	ssize_t written;
 
-	if (file < 0)
-		return file;
-	if (birth->initial_length) {
-		written = pwrite(file, birth->initial, birth->initial_length, 0);
-		if (written != (ssize_t)birth->initial_length) {
-			int error = written < 0 ? errno : ENOSPC;
-
-			anon_forget(store->anon, birth->uid, ino);
-			return -error;
-		}
-	}
-	return fd_steal(&file);
+	if (!birth->initial_length)
+		return 0;
+	written = pwrite(file, birth->initial, birth->initial_length, 0);
+	if (written == (ssize_t)birth->initial_length)
+		return 0;
+	return written < 0 ? -errno : -ENOSPC;
 }
 
-/* chown first: it clears the set-id bits. */
+/* chown first: it clears the set-id bits. A new file is ours, and 0600. */
 static int give_away(int file, const struct store_birth *birth)
 {
+	bool is_ours = birth->uid == geteuid() && birth->gid == getegid();
+
 	/* A user's own daemon may lack a group that the user has taken on since. */
-	if (fchown(file, birth->uid, birth->gid) < 0 &&
+	if (!is_ours && fchown(file, birth->uid, birth->gid) < 0 &&
 	    (errno != EPERM || fchown(file, birth->uid, (gid_t)-1) < 0))
 		return -errno;
+	if ((birth->mode & 07777) == 0600)
+		return 0;
 	return fchmod(file, birth->mode & 07777) < 0 ? -errno : 0;
 }
 
@@ -406,26 +409,66 @@ static int add_node(struct store *store, const struct journal_inode *record, int
 	return result;
 }
 
-static int make_regular(struct store *store, const struct journal_inode *record,
-                        const struct store_birth *birth, const int *flags, int *ret_opened,
-                        struct store_node **ret_node)
+/* Its first bytes and its owner come in; in between it is opened with `flags`, unless that is NULL.
+ */
+static int fill_file(struct store *store, uint64_t ino, const struct store_birth *birth, int file,
+                     const int *flags, int *ret_opened)
 {
-	OWN_FD file = make_file(store, record->ino, birth);
+	int result = write_first(file, birth);
 	OWN_FD opened = -1;
+
+	if (result == 0 && flags)
+		result = opened = anon_reopen(store->anon, birth->uid, ino, file, *flags);
+	if (result >= 0)
+		result = give_away(file, birth);
+	if (result == 0 && flags)
+		*ret_opened = fd_steal(&opened);
+	return result;
+}
+
+/* What can be opened again by name need not be open for us as well. */
+static bool serves_both(const struct store *store, const struct store_birth *birth,
+                        const int *flags)
+{
+	return flags && store->anon->by_name &&
+	       (!birth->initial_length || (*flags & O_ACCMODE) != O_RDONLY);
+}
+
+static int make_file(struct store *store, uint64_t ino, const struct store_birth *birth,
+                     const int *flags, int *ret_file, int *ret_opened)
+{
+	bool is_one = serves_both(store, birth, flags);
+	OWN_FD file = is_one ? anon_create_open(store->anon, birth->uid, ino, *flags) :
+	                       anon_create(store->anon, birth->uid, ino);
 	int result = file;
 
 	if (file < 0)
 		return file;
-	if (flags)
-		result = opened = anon_reopen(store->anon, birth->uid, record->ino, file, *flags);
-	if (result >= 0)
-		result = give_away(file, birth);
-	if (result == 0)
-		result = add_node(store, record, file, ret_node);
+	result = fill_file(store, ino, birth, file, is_one ? NULL : flags, ret_opened);
+	if (result < 0)
+		anon_forget(store->anon, birth->uid, ino);
+	else
+		*(is_one ? ret_opened : ret_file) = fd_steal(&file);
+	return result;
+}
+
+static int make_regular(struct store *store, const struct journal_inode *record,
+                        const struct store_birth *birth, const int *flags, int *ret_opened,
+                        struct store_node **ret_node)
+{
+	OWN_FD opened = -1;
+	OWN_FD file = -1;
+	int result = make_file(store, record->ino, birth, flags, &file, &opened);
+
+	if (result < 0)
+		return result;
+	result = add_node(store, record, file, ret_node);
 	if (result < 0) {
 		anon_forget(store->anon, birth->uid, record->ino);
 		return result;
 	}
+	if (file < 0)
+		store->made = record->ino;
 	fd_steal(&file);
 	if (flags)
 		*ret_opened = fd_steal(&opened);
@@ -470,18 +513,24 @@ static int fill_record(struct journal_inode *record, const struct store_birth *b
 	return 0;
 }
 
-/* What a folder with set-group-id hands on. */
+void node_inherit(const struct stat *folder, struct store_birth *birth)
+{
+	birth->is_heir = true;
+	if (!(folder->st_mode & S_ISGID))
+		return;
+	birth->gid = folder->st_gid;
+	if (S_ISDIR(birth->mode))
+		birth->mode |= S_ISGID;
+}
+
 static int inherit(const struct store_node *folder, struct store_birth *birth)
 {
 	struct stat status;
-	int result = store_node_stat(folder, &status);
+	int result = birth->is_heir ? 0 : store_node_stat(folder, &status);
 
-	if (result < 0 || !(status.st_mode & S_ISGID))
-		return result;
-	birth->gid = status.st_gid;
-	if (S_ISDIR(birth->mode))
-		birth->mode |= S_ISGID;
-	return 0;
+	if (result == 0 && !birth->is_heir)
+		node_inherit(&status, birth);
+	return result;
 }
 
 int node_make_nameless(struct store *store, const struct store_node *folder,

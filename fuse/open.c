@@ -180,6 +180,8 @@ int store_judge_birth(const struct store_actor *actor, const struct store_node *
 		result = judge_add(actor, &status);
 	if (result == 0 && !S_ISDIR(birth->mode))
 		birth->mode = strip_group_id(actor, &status, birth->mode);
+	if (result == 0)
+		node_inherit(&status, birth);
 	return result;
 }
 
@@ -251,16 +253,16 @@ static int check_removal(const struct store_actor *actor, const struct store_nod
                          const struct store_node *node, bool is_folder)
 {
 	struct stat above;
-	struct stat status;
+	struct stat status = {.st_uid = 0};
 	int result = store_node_stat(folder, &above);
 
-	if (result == 0)
+	if (result == 0 && judge_needs_owner(actor, &above))
 		result = store_node_stat(node, &status);
 	if (result == 0)
 		result = judge_remove(actor, &above, &status);
 	if (result < 0)
 		return result;
-	if (is_folder != S_ISDIR(status.st_mode))
+	if (is_folder != S_ISDIR(store_node_type(node)))
 		return is_folder ? -ENOTDIR : -EISDIR;
 	return 0;
 }

@@ -230,6 +230,14 @@ static int restore_tables(struct store *store)
 	return result == 0 ? check_tree(store) : result;
 }
 
+/* It is looked at, and changed, with each name that comes or goes. */
+static void open_root(struct store *store)
+{
+	struct node_name name = node_name_of(record_of(store_root(store)));
+
+	store->root = openat(store->anon->nodes, name.text, O_PATH | O_NOFOLLOW | O_CLOEXEC);
+}
+
 int store_new(struct store **ret_store, int journal, struct anon *anon, struct store_keep *keep)
 {
 	struct store *store = calloc(1, sizeof *store);
@@ -241,6 +249,7 @@ int store_new(struct store **ret_store, int journal, struct anon *anon, struct s
 	}
 	store->anon = anon;
 	store->keep = keep;
+	store->leftover = store->root = -1;
 	store->protected = (struct store_protected){
 		.regular = read_setting("/proc/sys/fs/protected_regular"),
 		.fifos = read_setting("/proc/sys/fs/protected_fifos"),
@@ -254,6 +263,7 @@ int store_new(struct store **ret_store, int journal, struct anon *anon, struct s
 		store_free(store);
 		return result;
 	}
+	open_root(store);
 	*ret_store = store;
 	return 0;
 }
@@ -293,6 +303,8 @@ struct store *store_free(struct store *store)
 		free(node->folder);
 		free(node);
 	}
+	fd_close_at(&store->leftover);
+	fd_close_at(&store->root);
 	journal_deinit(&store->journal);
 	free(store);
 	return NULL;

@@ -167,10 +167,23 @@ void store_turn_did(struct store *store, int64_t result)
 	JOURNAL_SET(&store->journal, turn->done, 1);
 }
 
+/* What need not be done before the answer: the last use of a segment's file, and the first of one
+ * that will be looked at again. */
+static void end_work(struct store *store)
+{
+	struct store_node *made = store->made ? store_node_find(store, store->made) : NULL;
+
+	fd_close_at(&store->leftover);
+	store->made = 0;
+	if (made)
+		store_node_file(made);
+}
+
 void store_turn_end(struct store *store)
 {
 	journal_turn_end(&store->journal);
 	store->again = false;
+	end_work(store);
 }
 
 void store_limit_names(struct store *store, uint64_t names)
@@ -479,14 +492,39 @@ static void give_back(struct store *store)
 	malloc_trim(0);
 }
 
+/* Where room is limited it is to be there when the answer is. */
+static bool may_be_left(const struct store *store)
+{
+	return !store->anon->size && !store->anon->users;
+}
+
+void store_close_later(struct store *store, int file)
+{
+	if (file < 0)
+		return;
+	fd_close_at(&store->leftover);
+	store->leftover = file;
+	if (!may_be_left(store))
+		fd_close_at(&store->leftover);
+}
+
+static void forget_object(struct store *store, const struct store_node *node)
+{
+	uid_t uid = record_of(node)->creator_uid;
+
+	if (node_is_special(node)) {
+		anon_forget_node(store->anon, node_name_of(record_of(node)).text);
+		return;
+	}
+	if (store->anon->by_name && node->file < 0 && may_be_left(store))
+		store_close_later(store, anon_reopen(store->anon, uid, node->ino, -1, O_PATH));
+	anon_forget(store->anon, uid, node->ino);
+}
+
 void node_lost_name(struct store *store, struct store_node *node)
 {
-	struct node_name name = node_name_of(record_of(node));
-
-	if (!node->links && node_is_special(node))
-		anon_forget_node(store->anon, name.text);
-	else if (!node->links)
-		anon_forget(store->anon, record_of(node)->creator_uid, node->ino);
+	if (!node->links)
+		forget_object(store, node);
 	else if (!node_is_special(node))
 		anon_unlink(store->anon, record_of(node)->creator_uid, node->ino, node->links);
 	if (!node->links && !record_of(node)->opens)

@@ -42,6 +42,7 @@ struct store_birth {
 	mode_t mode; /* type (0: a regular file) and permission bits; nothing is masked here */
 	uid_t uid;
 	gid_t gid;   /* a folder with set-group-id overrides it, and hands that bit on to folders */
+	bool is_heir; /* that is done */
 	dev_t device; /* of device nodes */
 	struct store_creator creator;
 	const void *initial; /* what a file holds at first, or a link's text; borrowed */

@@ -71,6 +71,9 @@ struct store {
 	struct shares names; /* of each uid */
 	uint64_t inodes_max; /* 0: no limit */
 	bool again;         /* the request under way was begun before a kill */
+	uint64_t made;      /* in this request, and not open for us: number, or 0 */
+	int leftover;       /* owned, or -1: see store_close_later */
+	int root;           /* the root's object, by path only; owned, or -1 */
 	struct store_protected protected;
 	void (*changed)(void *details, uint64_t ino); /* NULL: nobody listens */
 	void *changed_details;
@@ -112,6 +115,10 @@ struct store_node *node_new(struct store *store, uint64_t ino, size_t record, in
 /* Out of the index and the journal, its file with it. The source has forgotten it with its last
  * name. */
 void node_free(struct store *store, struct store_node *node);
+
+/* Takes what may be a segment's last descriptor (-1: none): its pages are given back when the
+ * request is answered. */
+void store_close_later(struct store *store, int file);
 
 /* Has the file kept, open and by the keeper. 0 or -errno. */
 int node_pin(struct store_node *node);
@@ -174,7 +181,11 @@ int node_make(struct store *store, const struct store_node *folder,
 int store_create_open(struct store *store, struct store_node *folder, const char *name,
                       const struct store_birth *birth, int flags, struct store_node **ret_node);
 
-/* May the actor make this in the folder? Takes what it may not have out of its mode. 0, -EACCES, or
+/* What a folder with set-group-id hands on. */
+void node_inherit(const struct stat *folder, struct store_birth *birth);
+
+/* May the actor make this in the folder? Takes what it may not have out of its mode, and adds what
+ * the folder hands on. 0, -EACCES, or
  * -ENOENT for a folder that has been removed. */
 int store_judge_birth(const struct store_actor *actor, const struct store_node *folder,
                       struct store_birth *birth);

@@ -201,9 +201,10 @@ static bool is_open(const struct wire_request *request)
 	return request->header.op == WIRE_OPEN || request->header.op == WIRE_OPEN_PATH;
 }
 
-static bool changes(const struct wire_request *request)
+/* What is done can't be undone. */
+static bool is_final(const struct wire_request *request)
 {
-	return is_open(request) ? (request->flags & (O_CREAT | O_TRUNC)) != 0 :
+	return is_open(request) ? (request->flags & O_TRUNC) != 0 :
 	                          request->header.op == WIRE_TRADE;
 }
 
@@ -221,7 +222,7 @@ static int put(const struct question *question, struct line line)
 	else
 		result = client_ask(line.sock, inquiry->request, inquiry->answer);
 	/* open(2) says that there is no free number first. */
-	if (result == 0 && reply->result < 0 && is_open(request) && !changes(request))
+	if (result == 0 && reply->result < 0 && is_open(request) && !is_final(request))
 		room = check_room(line.sock);
 	if (room < 0)
 		reply->result = room;
@@ -255,7 +256,7 @@ static int inquire(struct inquiry inquiry)
 		.put = put,
 		.undo = undo,
 		.what = &inquiry,
-		.brings_file = changes(inquiry.request),
+		.brings_file = is_final(inquiry.request),
 		.header = &answer->reply.header,
 	};
 	int result;
