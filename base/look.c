@@ -47,10 +47,10 @@ bool look_again(struct look *look)
 		sys_call(SYS_sched_yield, 0, 0, 0, 0, 0, 0);
 		return true;
 	}
-	if (look->yields) {
+	/* While others have the core none of it is wasted. */
+	if (look->yields && look->yielded == look->yields)
 		spin_failed(&yielding);
-		look->yields = 0;
-	}
+	look->yields = 0;
 	return false;
 }
 

@@ -11,7 +11,7 @@
 #include <sys/time.h>
 #include <unistd.h>
 
-enum { COUNT = 3, STEPS_MAX = 4 };
+enum { COUNT = 3, STEPS_MAX = 4, COUNTED = 100 };
 
 union semun {
 	int val;
@@ -444,11 +444,31 @@ static void ask_games(void)
 	end();
 }
 
+/* Who is seen to wait is interrupted by what comes then, however soon that is. */
+static void ask_counted(void)
+{
+	struct steps steps = {.all = {{0, -1, 0}}, .count = 1, .timeout_ms = 5000, .handled = 0};
+	int interrupted = 0;
+
+	begin(0, 0, 0);
+	for (int i = 0; i < COUNTED; i++) {
+		pid_t pid = ipc_beside(perform_and_exit, &steps);
+
+		while (semctl(id, 0, GETNCNT) == 0)
+			;
+		kill(pid, SIGUSR1);
+		interrupted += strcmp(ipc_end_of(pid), "EINTR") == 0;
+	}
+	tell("interrupted when counted", "%d", interrupted);
+	end();
+}
+
 static const struct ipc_group groups[] = {
 	{"simple", ask_simple},   {"arrays", ask_arrays},   {"order", ask_order},
 	{"zero", ask_zero_first}, {"time", ask_time},       {"signals", ask_signals},
 	{"others", ask_other_signals}, {"removal", ask_removal}, {"rights", ask_rights},
-	{"threads", ask_threads}, {"games", ask_games},     {NULL, NULL},
+	{"threads", ask_threads}, {"games", ask_games},     {"counted", ask_counted},
+	{NULL, NULL},
 };
 
 static void body(void)

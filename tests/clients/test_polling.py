@@ -1,0 +1,157 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""Looking for what is to come instead of sleeping until it wakes one, at both ends of the socket door:
+TAP on standard output.
+
+Aim: a daemon that nobody asks anything uses no processor time, though a client is connected and has just
+asked much; a client whose call does not wait is not seen asleep in it, while one whose call waits is.
+The daemon is looked at for two seconds, with SHMEMU_TEST_LONG for ten. Run it with SHMEMU_PREFIX set to
+an installed tree.
+"""
+
+import contextlib
+import os
+import signal
+import subprocess
+import sys
+import time
+
+sys.dont_write_bytecode = True
+from client_tap import Tap
+from client_world import PATIENCE, PYTHON, Served, private, settled, until, world
+
+IDLE_SECONDS = 10 if os.environ.get("SHMEMU_TEST_LONG") else 2
+LOOK_SECONDS = 0.3
+LOOKS_MAX = 20
+
+# Asks in a loop until it is told to stop, then does nothing.
+ASK = """
+import ctypes, os, select, sys
+libc = ctypes.CDLL(None, use_errno=True)
+room = ctypes.create_string_buffer(512)
+number = libc.shmget(0, 4096, 0o600)
+assert number >= 0
+print(number, flush=True)
+while not select.select([0], [], [], 0)[0]:
+    for i in range(100):
+        assert libc.shmctl(number, 2, room) == 0
+os.read(0, 1)
+libc.shmctl(number, 0, None)
+print("done", flush=True)
+os.read(0, 1)
+"""
+
+# A call that waits for ever.
+WAIT = """
+import ctypes
+libc = ctypes.CDLL(None, use_errno=True)
+queue = libc.msgget(0, 0o600)
+room = ctypes.create_string_buffer(64)
+print(queue, flush=True)
+libc.msgrcv(queue, room, 8, 1, 0)
+"""
+
+
+class Plain(Served):
+    name = "plain"
+    with_library = True
+
+    def start(self):
+        self.serve("--no-mount")
+
+    def enter(self):
+        return []
+
+
+@contextlib.contextmanager
+def program(w, text):
+    process = w.popen(PYTHON, "-c", text, stdin=subprocess.PIPE, env={"SHMEMU_LOG": None})
+    try:
+        assert int(process.stdout.readline()) >= 0
+        yield process
+    finally:
+        process.kill()
+        process.communicate()
+
+
+def state(stat):
+    """As ps shows it."""
+    return os.pread(stat, 512, 0).rsplit(b")", 1)[1].split()[0].decode()
+
+
+def states(pid, seconds):
+    counts = {}
+    stat = os.open(f"/proc/{pid}/stat", os.O_RDONLY)
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        one = state(stat)
+        counts[one] = counts.get(one, 0) + 1
+    os.close(stat)
+    return counts
+
+
+def usage(pid):
+    """What tells that a process was awake: for each thread, how often it slept, and its time."""
+    found = {}
+    for thread in os.listdir(f"/proc/{pid}/task"):
+        with open(f"/proc/{pid}/task/{thread}/status") as status:
+            switches = [line.split()[1] for line in status if "ctxt_switches" in line]
+        with open(f"/proc/{pid}/task/{thread}/stat") as stat:
+            times = stat.read().rsplit(")", 1)[1].split()[11:13]
+        found[thread] = (*map(int, switches), *map(int, times))
+    return found
+
+
+def check_idle(w):
+    with program(w, ASK) as process:
+        time.sleep(0.3)
+        process.stdin.write("x")
+        process.stdin.flush()
+        assert process.stdout.readline() == "done\n"
+        pids = w.process.pid, w.pid
+        before = settled(lambda: {pid: usage(pid) for pid in pids})
+        time.sleep(IDLE_SECONDS)
+        after = {pid: usage(pid) for pid in pids}
+        assert after == before, f"{before} {after}"
+    return f"{len(before)} processes, {IDLE_SECONDS} s"
+
+
+def asleep(w):
+    """The share of looks at a program that asks again and again."""
+    with program(w, ASK) as process:
+        counts = states(process.pid, LOOK_SECONDS)
+    return counts.get("S", 0) / sum(counts.values())
+
+
+def check_awake(w):
+    """On a busy machine the daemon itself may have to wait for longer than anybody looks."""
+    shares = []
+    while len(shares) < LOOKS_MAX and (not shares or shares[-1] > 0.01):
+        shares.append(asleep(w))
+    assert shares[-1] <= 0.01, shares
+    return f"in {100 * shares[-1]:.2f} % of looks"
+
+
+def check_asleep(w):
+    with program(w, WAIT) as process:
+        stat = os.open(f"/proc/{process.pid}/stat", os.O_RDONLY)
+        until(lambda: state(stat) == "S", "a program that waits is asleep")
+        time.sleep(0.05)
+        assert state(stat) == "S"
+        os.close(stat)
+        process.send_signal(signal.SIGTERM)
+        process.wait(PATIENCE)
+
+
+def main():
+    private()
+    tap = Tap()
+    with world(Plain) as w:
+        tap.run("nobody asks, and the daemon sleeps", check_idle, w)
+        tap.run("a call that does not wait is not seen asleep", check_awake, w)
+        tap.run("a call that waits is", check_asleep, w)
+    return tap.end()
+
+
+if __name__ == "__main__":
+    sys.exit(main())
