@@ -86,11 +86,11 @@ static void attach(void)
 	one[rand() % SEGMENT] = 1;
 	pause_at_random(300);
 	if (rand() % 4 == 0) {
-		pid_t child = fork();
+		pid_t parent = getpid(), child = fork();
 
 		if (child == 0) {
 			prctl(PR_SET_PDEATHSIG, SIGKILL);
-			if (getppid() == 1)
+			if (getppid() != parent)
 				_exit(0);
 			shmdt(one);
 			_exit(0);
@@ -163,6 +163,7 @@ static void receive_both(void)
 static _Noreturn void be_victim(int slot)
 {
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	setpgid(0, 0);
 	srand((unsigned)slot);
 	for (;;)
 		switch (slot % KINDS) {
@@ -260,6 +261,9 @@ static void kill_victim(pid_t pid)
 	kill(pid, SIGKILL);
 	if (waitpid(pid, &status, 0) != pid || !WIFSIGNALED(status))
 		complain("a victim ended by itself", WEXITSTATUS(status), SIGKILL);
+	/* Its child dies a moment later, and is ours by then. */
+	while (waitpid(-pid, NULL, 0) > 0)
+		;
 }
 
 static mqd_t make_mq(const char *name)
@@ -382,6 +386,7 @@ int main(int argc, char **argv)
 	pid_t victims[VICTIMS], collectors[2], producers[2];
 	long missing;
 
+	prctl(PR_SET_CHILD_SUBREAPER, 1);
 	make_all();
 	srand(argc > 2 ? (unsigned)atoi(argv[2]) : 1);
 	insist(kills <= KILLS_MAX, "kills");
