@@ -370,8 +370,6 @@ void channel_encode_open(int backing, uint64_t handle, char ret_answer[static CH
 	memcpy(ret_answer, &answer, sizeof answer);
 }
 
-/* Valid for no time at all: names and sizes change by the socket door, where the kernel doesn't see
- * it. */
 void channel_encode_create(const struct stat *status, int backing, uint64_t handle,
                            char ret_answer[static CHANNEL_CREATE_SIZE])
 {
@@ -397,6 +395,18 @@ void channel_encode_create(const struct stat *status, int backing, uint64_t hand
 
 	memcpy(ret_answer, &entry, sizeof entry);
 	channel_encode_open(backing, handle, ret_answer + sizeof entry);
+}
+
+void channel_encode_kept(double name, double attributes, char answer[static CHANNEL_CREATE_SIZE])
+{
+	struct fuse_entry_out entry;
+
+	memcpy(&entry, answer, sizeof entry);
+	entry.entry_valid = (uint64_t)name;
+	entry.entry_valid_nsec = (uint32_t)((name - (double)entry.entry_valid) * 1e9);
+	entry.attr_valid = (uint64_t)attributes;
+	entry.attr_valid_nsec = (uint32_t)((attributes - (double)entry.attr_valid) * 1e9);
+	memcpy(answer, &entry, sizeof entry);
 }
 
 static struct statx_time statx_time(const struct timespec *time)

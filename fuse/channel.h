@@ -89,5 +89,7 @@ enum { CHANNEL_OPEN_SIZE = 16, CHANNEL_CREATE_SIZE = 144 };
 void channel_encode_open(int backing, uint64_t handle, char ret_answer[static CHANNEL_OPEN_SIZE]);
 void channel_encode_create(const struct stat *status, int backing, uint64_t handle,
                            char ret_answer[static CHANNEL_CREATE_SIZE]);
+/* Has the kernel keep the name and the attributes of that for some seconds; else for no time. */
+void channel_encode_kept(double name, double attributes, char answer[static CHANNEL_CREATE_SIZE]);
 
 #endif

@@ -39,15 +39,46 @@ uint64_t creator_start(pid_t pid)
 	return proc_read(pid, "stat", stat, sizeof stat) > 0 ? parse_start(stat) : 0;
 }
 
+/* The last one asked after: as long as its command line can be read by what was opened then it is
+ * the same process, whatever it executes meanwhile, and began when it began. */
+static struct {
+	pid_t pid;
+	int command;
+	uint64_t start;
+} last = {.command = -1};
+
+static ssize_t read_command_again(pid_t pid, char *bytes, size_t size)
+{
+	return pid && last.pid == pid ? pread(last.command, bytes, size - 1, 0) : -1;
+}
+
+static void look_up(pid_t pid)
+{
+	int command = proc_open(pid, "cmdline");
+
+	last.pid = command < 0 ? 0 : pid;
+	last.start = creator_start(pid);
+	if (command < 0)
+		return;
+	fd_close_at(&last.command);
+	last.command = command;
+}
+
+void creator_begin(void)
+{
+	look_up(getpid());
+}
+
 struct store_creator creator_describe(pid_t pid, uid_t uid)
 {
-	struct store_creator creator = {
-		.pid = (uint32_t)pid,
-		.uid = uid,
-		.start = creator_start(pid),
-	};
-	ssize_t size = proc_read(pid, "cmdline", creator.command, sizeof creator.command);
+	struct store_creator creator = {.pid = (uint32_t)pid, .uid = uid};
+	ssize_t size = read_command_again(pid, creator.command, sizeof creator.command);
 
+	if (size <= 0) {
+		look_up(pid);
+		size = read_command_again(pid, creator.command, sizeof creator.command);
+	}
+	creator.start = last.start;
 	if (size > 0)
 		join_words(creator.command, (size_t)size);
 	return creator;

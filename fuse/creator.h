@@ -11,6 +11,9 @@
  * a process may be gone, or hidden. */
 struct store_creator creator_describe(pid_t pid, uid_t uid);
 
+/* Takes the one descriptor that this keeps: from then on there is neither one more nor one less. */
+void creator_begin(void);
+
 /* When a process that is there was started (field 22 of /proc/PID/stat); 0: it is gone, or hidden.
  * */
 uint64_t creator_start(pid_t pid);

@@ -42,7 +42,7 @@ enum {
 	OVERFLOW_UID = 65534,
 	CRASHES_MAX = 2,
 	SEND_ATTEMPTS = 100,
-	RETRY_NANOSECONDS = 20 * 1000 * 1000,
+	RETRY_MILLISECONDS = 20,
 };
 
 static bool is_idle(const struct door *door)
@@ -61,6 +61,12 @@ static void rearm_idle(struct door *door)
 		timerfd_settime(door->idle.fd, 0, &when, NULL);
 }
 
+static void note_alone(const struct door *door)
+{
+	if (!door->connection_count && door->options.alone)
+		door->options.alone(door->options.details);
+}
+
 /* With a descriptor table that was full, the listener was taken out of the loop: see
  * accept_connection. */
 static int resume_accepting(struct loop_source *source, uint32_t events)
@@ -74,9 +80,11 @@ static int resume_accepting(struct loop_source *source, uint32_t events)
 	return 0;
 }
 
-static void pause_accepting(struct door *door)
+static void pause_accepting(struct door *door, int milliseconds)
 {
-	struct itimerspec soon = {.it_value.tv_nsec = RETRY_NANOSECONDS};
+	struct itimerspec soon = {
+		.it_value = {milliseconds / 1000, milliseconds % 1000 * 1000000},
+	};
 
 	if (timerfd_settime(door->retry.fd, 0, &soon, NULL) < 0)
 		return;
@@ -124,6 +132,7 @@ void connection_free(struct connection *connection)
 		ipc_connection_ended(door->options.ipc, connection->number);
 	free(connection);
 	door->connection_count--;
+	note_alone(door);
 	rearm_idle(door);
 }
 
@@ -433,17 +442,26 @@ static uid_t connected_uid(int sock)
 static int accept_connection(struct loop_source *source, uint32_t events)
 {
 	struct door *door = (struct door *)source;
-	int sock = accept4(source->fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+	int wait = door->connection_count || !door->options.disturb ? 0 :
+	           door->options.disturb(door->options.details);
+	int sock;
 
 	(void)events;
+	if (wait > 0) {
+		pause_accepting(door, wait);
+		return 0;
+	}
+	sock = accept4(source->fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
 	if (sock >= 0) {
 		if (connection_admit(door, sock, connected_uid(sock)) < 0)
 			disposal_close(sock);
+		note_alone(door);
 		return 0;
 	}
 	/* Waiting clients stay in the queue; the loop must not spin on them meanwhile. */
 	if (errno == EMFILE || errno == ENFILE || errno == ENOMEM || errno == ENOBUFS)
-		pause_accepting(door);
+		pause_accepting(door, RETRY_MILLISECONDS);
+	note_alone(door);
 	return 0;
 }
 
@@ -486,6 +504,7 @@ void door_restore_end(struct door *door)
 	/* Who has ended meanwhile waits for nothing, and holds nothing. */
 	loop_hear_first(door->loop);
 	door_ipc_restore(door, serve);
+	note_alone(door);
 }
 
 static int idle_out(struct loop_source *source, uint32_t events)

@@ -25,6 +25,11 @@ struct door_options {
 	struct limits *limits;    /* likewise */
 	struct ipc *ipc;          /* likewise */
 	struct wire_roads roads;  /* likewise, but for the limits */
+	/* For whoever wants to know when there is no connection, and when the first is to come: he
+	 * says how many milliseconds it must wait. Either both or none. */
+	void (*alone)(void *details);
+	int (*disturb)(void *details);
+	void *details;
 };
 
 /* Serves the store (borrowed) on a listening SEQPACKET socket (taken) from the loop (borrowed).

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* The mount and its session. The kernel judges all rights (default_permissions) and caches neither
- * names nor contents nor, but for the root folder's, attributes: the socket door changes them
- * behind its back, and telling it of each change would deadlock with one thread.
+/* The mount and its session. The kernel judges all rights (default_permissions). It caches no
+ * contents, and names and attributes only as long as nobody uses the socket door, which changes
+ * them behind its back: see fs_told.c.
  *
  * libfuse has the session; requests are read, one by one, to a place in the journal, and answers go
  * through channel.c. The request that was read there is one that a killed worker leaves to the
@@ -357,6 +357,7 @@ int fs_mount(struct fs **ret_fs, struct loop *loop, struct store *store,
 		.channel = &fs->channel,
 		.require = options->passthrough == FS_PASSTHROUGH_REQUIRE,
 	};
+	fs_told_begin(fs, options->device < 0);
 	fuse_set_log_func(swallow_log);
 	result = journal_map_request(store_journal(store));
 	if (result == 0)

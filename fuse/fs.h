@@ -35,6 +35,11 @@ struct fs_options {
 int fs_mount(struct fs **ret_fs, struct loop *loop, struct store *store,
              const struct fs_options *options);
 
+/* Nobody uses the other door now: the kernel may keep what it is told, until somebody is to come by
+ * it: how many milliseconds he must wait. At first it is as if somebody were there. */
+void fs_alone(struct fs *fs);
+int fs_disturb(struct fs *fs);
+
 /* Does the kernel pass reads, writes and mappings through to the anonymous files? */
 bool fs_has_passthrough(const struct fs *fs);
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* What stat, chmod, chown, truncate, utimes and statfs ask. The file behind a node has it all; the
- * kernel judges who may (default_permissions), and but for the root folder asks again each time. */
+ * kernel judges who may (default_permissions), and keeps little of it: see fs_told.c. */
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/capability.h>
@@ -11,26 +11,12 @@
 #include "fuse/fs_i.h"
 #include "fuse/judge.h"
 
-enum { ROOT_VALID_SECONDS = 1 };
-
 int fs_stat(const struct fs *fs, fuse_ino_t ino, struct stat *ret_status)
 {
 	struct store_node *node = store_node_find(fs->store, ino);
 
 	return node ? store_node_stat(node, ret_status)
 	            : fs_removed_stat(&fs->removed, ino, ret_status);
-}
-
-/* The kernel wants the root folder's attributes for each path it walks: asked each time they were
- * five requests of the thirteen in a file's life. When they change by the socket door the kernel is
- * told. What we do not hear of, since it is done to a descriptor of the folder, shows that much
- * later. Of others' the kernel is not told, and asks. */
-static double validity(struct fs *fs, fuse_ino_t ino)
-{
-	if (ino != STORE_ROOT_INO)
-		return 0;
-	fs->root_told = true;
-	return ROOT_VALID_SECONDS;
 }
 
 void fs_getattr(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *info)
@@ -42,7 +28,7 @@ void fs_getattr(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *info)
 	if (result < 0)
 		fuse_reply_err(req, -result);
 	else
-		fuse_reply_attr(req, &status, validity(fs_of(req), ino));
+		fuse_reply_attr(req, &status, fs_attributes_kept(fs_of(req), &status));
 }
 
 void fs_strip_set_id(const struct fs *fs, int file)

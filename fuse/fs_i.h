@@ -22,6 +22,16 @@ struct removed {
 	unsigned next;
 };
 
+/* What the kernel has been told to keep: see fs_told.c. Times are CLOCK_MONOTONIC's, in
+ * milliseconds. */
+struct told {
+	bool alone;         /* nobody uses the other door */
+	bool disturbed;     /* somebody has */
+	int64_t from;       /* when to begin */
+	int64_t until;      /* when the last that it keeps is out of date */
+	uint64_t ino_floor; /* inodes from here on nobody has a descriptor of */
+};
+
 struct fs {
 	struct loop_source device; /* first: the loop hands it back */
 	struct loop *loop;         /* borrowed */
@@ -31,6 +41,7 @@ struct fs {
 	struct channel channel;
 	struct inodes inodes;
 	struct removed removed;
+	struct told told;
 	struct channel_request request; /* the one that is being served */
 	bool serving;
 	bool root_told;   /* the kernel may have the root folder's attributes */
@@ -72,6 +83,12 @@ int fs_removed_stat(const struct removed *removed, fuse_ino_t ino, struct stat *
 
 /* Whose request is being served: fs_asker.c. */
 struct store_actor fs_asker(const struct fs *fs);
+
+/* How many seconds the kernel may keep a name that it is told of, and what stat(2) tells.
+ * fs_told_begin: this is a mount that is new, or an earlier worker's. */
+void fs_told_begin(struct fs *fs, bool is_new);
+double fs_name_kept(struct fs *fs);
+double fs_attributes_kept(struct fs *fs, const struct stat *status);
 
 /* Answers with a node under a name. */
 void fs_reply_entry(fuse_req_t req, struct store_node *node);

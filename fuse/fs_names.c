@@ -28,10 +28,13 @@ void fs_reply_entry(fuse_req_t req, struct store_node *node)
 	struct fuse_entry_param entry = {.ino = store_node_ino(node)};
 	int result = store_node_stat(node, &entry.attr);
 
-	if (result < 0)
+	if (result < 0) {
 		fuse_reply_err(req, -result);
-	else
-		fuse_reply_entry(req, &entry);
+		return;
+	}
+	entry.entry_timeout = fs_name_kept(fs_of(req));
+	entry.attr_timeout = fs_attributes_kept(fs_of(req), &entry.attr);
+	fuse_reply_entry(req, &entry);
 }
 
 static void reply_node(fuse_req_t req, int result, struct store_node *node)

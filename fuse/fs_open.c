@@ -69,12 +69,13 @@ static int stat_and_open(struct inodes *inodes, struct store_node *node, struct 
 
 static void reply_created(fuse_req_t req, const struct stat *status, int backing, int flags)
 {
-	struct inodes *inodes = &fs_of(req)->inodes;
+	struct fs *fs = fs_of(req);
 	char answer[CHANNEL_CREATE_SIZE];
 
 	channel_encode_create(status, backing, handle_of(flags), answer);
+	channel_encode_kept(fs_name_kept(fs), fs_attributes_kept(fs, status), answer);
 	if (!reply_open(req, answer, sizeof answer))
-		inodes_close(inodes, status->st_ino);
+		inodes_close(&fs->inodes, status->st_ino);
 }
 
 /* The kernel asks for this when it has found no such name. */

@@ -20,17 +20,24 @@ int proc_stat(pid_t pid, const char *file, struct stat *ret_status)
 	return stat(path, ret_status) < 0 ? -errno : 0;
 }
 
-ssize_t proc_read(pid_t pid, const char *file, char *bytes, size_t size)
+int proc_open(pid_t pid, const char *file)
 {
 	char path[PATH_SIZE];
-	ssize_t got;
-	OWN_FD fd = -1;
+	int fd;
 
-	bytes[0] = '\0';
 	snprintf(path, sizeof path, "/proc/%d/%s", (int)pid, file);
 	fd = open(path, O_RDONLY | O_CLOEXEC);
+	return fd < 0 ? -errno : fd;
+}
+
+ssize_t proc_read(pid_t pid, const char *file, char *bytes, size_t size)
+{
+	OWN_FD fd = proc_open(pid, file);
+	ssize_t got;
+
+	bytes[0] = '\0';
 	if (fd < 0)
-		return -errno;
+		return fd;
 	got = read(fd, bytes, size - 1);
 	if (got < 0)
 		return -errno;

@@ -12,6 +12,9 @@
  * the bytes read or -errno, and then `bytes` is the empty string. */
 ssize_t proc_read(pid_t pid, const char *file, char *bytes, size_t size);
 
+/* Opens /proc/PID/FILE for reading: a descriptor that is the caller's, or -errno. */
+int proc_open(pid_t pid, const char *file);
+
 /* stat(2) of /proc/PID/FILE, through links. Returns 0 or -errno. */
 int proc_stat(pid_t pid, const char *file, struct stat *ret_status);
 

@@ -19,6 +19,7 @@
 #include "fuse/anon.h"
 #include "fuse/background.h"
 #include "fuse/complaint.h"
+#include "fuse/creator.h"
 #include "fuse/disposal.h"
 #include "fuse/door.h"
 #include "fuse/fs.h"
@@ -508,6 +509,26 @@ static void restore_connections(struct worker *worker)
 	door_restore_end(worker->door);
 }
 
+static void mount_alone(void *fs)
+{
+	fs_alone(fs);
+}
+
+static int mount_disturbed(void *fs)
+{
+	return fs_disturb(fs);
+}
+
+/* Names that the reaper takes away the mount would not hear of. */
+static void watch_disturbance(const struct worker *worker, struct door_options *door)
+{
+	if (!worker->fs || worker->options->reap != REAP_NEVER)
+		return;
+	door->alone = mount_alone;
+	door->disturb = mount_disturbed;
+	door->details = worker->fs;
+}
+
 /* What the library is to know. */
 static void tell_roads(struct worker *worker, struct door_options *door)
 {
@@ -546,6 +567,7 @@ static void open_doors(struct worker *worker)
 	if (options->mountpoint)
 		open_fs(worker);
 	tell_roads(worker, &door);
+	watch_disturbance(worker, &door);
 	/* Listening comes last: who can connect is served. */
 	sock = listener(worker);
 	result = sock < 0 ? sock : door_new(&worker->door, worker->loop, worker->store,
@@ -603,6 +625,7 @@ int worker_run(const struct options *options)
 	/* What the keeper has open is its own, and its starter's. */
 	close_range((unsigned)worker.keep.sock + 1, ~0U, 0);
 	take_items(&worker);
+	creator_begin();
 	open_store(&worker);
 	open_ipc(&worker);
 	open_doors(&worker);

@@ -20,6 +20,7 @@ import time
 import traceback
 
 sys.dont_write_bytecode = True
+import kept_checks
 import mount_checks
 import tree_checks
 from client_world import settled
@@ -187,7 +188,8 @@ def multiprocessing_on_dev_shm(passthrough):
 
 
 ALONE = [fds_come_back, clients_killed, unmounted_from_outside, unmounted_lazily_while_busy,
-         terminated, terminated_under_another_mount, multiprocessing_on_dev_shm]
+         terminated, terminated_under_another_mount, multiprocessing_on_dev_shm,
+         kept_checks.kept, kept_checks.kept_over_kills]
 ONCE = [bad_mountpoints, ordinary_user]
 
 
