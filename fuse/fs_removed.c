@@ -12,7 +12,7 @@ struct stat fs_removed_look(const struct store_node *node)
 {
 	struct stat status = {.st_ino = 0};
 
-	if (node)
+	if (node && store_node_holds(node) <= 1)
 		store_node_stat(node, &status);
 	return status;
 }

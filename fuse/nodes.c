@@ -285,6 +285,11 @@ uint32_t store_node_opens(const struct store_node *node)
 	return record_of(node)->opens;
 }
 
+uint64_t store_node_holds(const struct store_node *node)
+{
+	return (uint64_t)node->links + record_of(node)->opens;
+}
+
 int32_t store_node_backing(const struct store_node *node)
 {
 	return record_of(node)->backing;

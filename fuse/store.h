@@ -109,6 +109,8 @@ struct store_node *store_root(struct store *store);
 void store_node_open(struct store *store, struct store_node *node);
 void store_node_close(struct store *store, struct store_node *node);
 uint32_t store_node_opens(const struct store_node *node);
+/* Its names and opens together: with the last of them it goes. */
+uint64_t store_node_holds(const struct store_node *node);
 /* The kernel's name for the file while it is open: a backing id, or 0. */
 int32_t store_node_backing(const struct store_node *node);
 void store_node_set_backing(struct store_node *node, int32_t backing);
