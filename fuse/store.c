@@ -495,7 +495,7 @@ static void give_back(struct store *store)
 /* Where room is limited it is to be there when the answer is. */
 static bool may_be_left(const struct store *store)
 {
-	return !store->anon->size && !store->anon->users;
+	return store->journal.header->turn.active && !store->anon->size && !store->anon->users;
 }
 
 void store_close_later(struct store *store, int file)
