@@ -21,7 +21,7 @@
 #include "fuse/trap.h"
 #include "fuse/worker.h"
 
-enum { WAIT_SECONDS = 10, NAP_MILLISECONDS = 10, NAPS_MAX = 200 };
+enum { NAP_MILLISECONDS = 10, NAPS_MAX = 200, WAIT_NAPS_MAX = 1000 };
 
 static _Noreturn void fail(int result, const char *doing, const char *what)
 {
@@ -56,14 +56,16 @@ static bool has_socket(const char *folder)
 
 /* One that has a lock and no socket is about to leave, or has just come. One whose mount was taken
  * away a moment ago, by an umount(8) before this mount(8), may not know it yet. */
-static int take_over_from_leaving(struct seat *seat, const char *path, bool mounts)
+static int take_over_from_leaving(struct seat *seat, const char *path,
+                                  const struct options *options)
 {
+	int most = options->wait ? WAIT_NAPS_MAX : NAPS_MAX;
 	int result = -EADDRINUSE;
 
-	for (int naps = 0; naps < NAPS_MAX && result == -EADDRINUSE &&
-	                   (mounts || !has_socket(path)); naps++) {
+	for (int naps = 0; naps < most && result == -EADDRINUSE &&
+	                   (options->wait || options->mountpoint || !has_socket(path)); naps++) {
 		poll(NULL, 0, NAP_MILLISECONDS);
-		result = seat_take(seat, path, false);
+		result = seat_take(seat, path);
 	}
 	return result;
 }
@@ -71,16 +73,10 @@ static int take_over_from_leaving(struct seat *seat, const char *path, bool moun
 static struct seat take_seat(const struct options *options, const char *path)
 {
 	struct seat seat;
-	int result;
+	int result = seat_take(&seat, path);
 
-	/* A daemon that lost its socket, and serves on, would be waited for until it ends. */
-	if (options->wait)
-		alarm(WAIT_SECONDS);
-	result = seat_take(&seat, path, options->wait);
-	alarm(0);
 	if (result == -EADDRINUSE)
-		result = take_over_from_leaving(&seat, path, options->mountpoint != NULL);
-
+		result = take_over_from_leaving(&seat, path, options);
 	if (result == -EADDRINUSE)
 		errx(EXIT_FAILURE,
 		     "another shmfs serves %s already: stop it, or choose another folder "

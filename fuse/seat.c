@@ -35,7 +35,7 @@ static int write_pid(int lock)
 	return result;
 }
 
-int seat_take(struct seat *seat, const char *path, bool wait)
+int seat_take(struct seat *seat, const char *path)
 {
 	OWN_FD folder = open_folder(path);
 	OWN_FD lock = -1;
@@ -43,7 +43,7 @@ int seat_take(struct seat *seat, const char *path, bool wait)
 
 	if (folder < 0)
 		return folder;
-	lock = place_lock(folder, PLACE_DAEMON_LOCK, wait);
+	lock = place_lock(folder, PLACE_DAEMON_LOCK, false);
 	if (lock < 0)
 		return lock == -EAGAIN ? -EADDRINUSE : lock;
 	result = write_pid(lock);

@@ -11,9 +11,9 @@ struct seat {
 };
 
 /* Takes the folder, making it if it is not there: for root open to all (0755), as /dev/shm is,
- * else the user's own (0700). `wait` for another daemon to leave it. Returns 0 or -errno:
+ * else the user's own (0700). Returns 0 or -errno:
  * -EADDRINUSE when another daemon serves it, -EACCES when it is not ours alone to write. */
-int seat_take(struct seat *seat, const char *path, bool wait);
+int seat_take(struct seat *seat, const char *path);
 
 /* Listens in the folder (O_PATH, borrowed), whose lock the caller's keeper has. Returns a SEQPACKET
  * socket owned by the caller, or -errno. */
