@@ -168,19 +168,19 @@ void slots_wake(uint32_t *word, int most)
 }
 
 /* Those who wait for a message of System V may not all wait for the same. */
-static void tick_arrival(struct slots_head *head)
+static void tick_arrival(struct slots_head *head, int count)
 {
 	__atomic_fetch_add(&head->arrivals, 1, __ATOMIC_SEQ_CST);
 	if (__atomic_load_n(&head->receivers, __ATOMIC_SEQ_CST))
 		slots_wake(&head->arrivals,
-		           __atomic_load_n(&head->choosy, __ATOMIC_SEQ_CST) ? INT_MAX : 1);
+		           __atomic_load_n(&head->choosy, __ATOMIC_SEQ_CST) ? INT_MAX : count);
 }
 
-static void tick_departure(struct slots_head *head)
+static void tick_departure(struct slots_head *head, int count)
 {
 	__atomic_fetch_add(&head->departures, 1, __ATOMIC_SEQ_CST);
 	if (__atomic_load_n(&head->senders, __ATOMIC_SEQ_CST))
-		slots_wake(&head->departures, 1);
+		slots_wake(&head->departures, count);
 }
 
 void slots_wake_all(const struct slots *slots)
@@ -189,6 +189,16 @@ void slots_wake_all(const struct slots *slots)
 	__atomic_fetch_add(&slots->head->departures, 1, __ATOMIC_SEQ_CST);
 	slots_wake(&slots->head->arrivals, INT_MAX);
 	slots_wake(&slots->head->departures, INT_MAX);
+}
+
+void slots_wake_for(const struct slots *slots, int more)
+{
+	if (more > 0)
+		tick_arrival(slots->head, more);
+	else if (more < 0)
+		tick_departure(slots->head, -more);
+	else
+		slots_wake_all(slots);
 }
 
 /* The words as they are: what there is, and whether somebody is in the middle of a call. */
@@ -251,7 +261,6 @@ void slots_wake_instead(const struct slots *slots, unsigned owner)
 	bool choosy = __atomic_load_n(&slots->head->choosy, __ATOMIC_SEQ_CST);
 	uint32_t spare = slots->count - census.messages - census.claims;
 
-	/* Of a frozen one all are awake. */
 	if (census.frozen)
 		return;
 	if (census.messages &&
@@ -376,7 +385,7 @@ int slots_send(const struct slots *slots, unsigned owner, int64_t type, const vo
 		return SLOTS_ASK;
 	}
 	note(slots->head, 0, stamp);
-	tick_arrival(slots->head);
+	tick_arrival(slots->head, 1);
 	return 0;
 }
 
@@ -476,7 +485,7 @@ int64_t slots_receive(const struct slots *slots, const struct queue_wish *wish, 
 			return size;
 		*ret_type = best.note.type;
 		note(slots->head, 1, stamp);
-		tick_departure(slots->head);
+		tick_departure(slots->head, 1);
 		return size;
 	}
 	*ret_ask = true;
@@ -485,9 +494,9 @@ int64_t slots_receive(const struct slots *slots, const struct queue_wish *wish, 
 
 void slots_freeze(const struct slots *slots)
 {
+	__atomic_store_n(&slots->head->owed, 1, __ATOMIC_SEQ_CST);
 	for (uint32_t i = 0; i < slots->count; i++)
 		__atomic_fetch_or(&slots->words[i], FROZEN, __ATOMIC_SEQ_CST);
-	slots_wake_all(slots);
 }
 
 int64_t slots_next_frozen(const struct slots *slots, uint64_t *sequence, int64_t *ret_type,
@@ -559,6 +568,11 @@ void slots_thaw(const struct slots *slots)
 {
 	for (uint32_t i = 0; i < slots->count; i++)
 		__atomic_fetch_and(&slots->words[i], ~FROZEN, __ATOMIC_SEQ_CST);
+}
+
+void slots_settle(const struct slots *slots)
+{
+	__atomic_store_n(&slots->head->owed, 0, __ATOMIC_SEQ_CST);
 }
 
 void slots_release(const struct slots *slots, unsigned owner)

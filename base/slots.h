@@ -43,6 +43,7 @@ struct slots_head {
 	uint32_t arrivals, departures;
 	uint32_t receivers, senders;
 	uint32_t choosy; /* receivers that do not take whatever comes: all are woken then */
+	uint32_t owed;   /* 1: it was frozen, and who sleeps may have to be woken: slots_settle */
 	uint64_t sequence; /* of the next message */
 	uint64_t largest;  /* bytes of the largest message that ever came: slots_is_tight */
 	/* How many calls have slept and are not at their end, of owners with this remainder.
@@ -119,11 +120,15 @@ static inline uint32_t slots_tick(const uint32_t *word)
 
 void slots_wake(uint32_t *word, int most); /* those who sleep at it */
 void slots_wake_all(const struct slots *slots);
+/* So many messages have come, or, below 0, gone: those are woken who would be if clients had sent
+ * or taken them. 0: what there is is another; all are. */
+void slots_wake_for(const struct slots *slots, int more);
 /* An owner is dead. If it may have been woken for something, as many as there is something for
- * are; else those that sleep keep their order. */
+ * are; else those that sleep keep their order. Of a frozen one nobody is. */
 void slots_wake_instead(const struct slots *slots, unsigned owner);
 
-/* The daemon's. */
+/* The daemon's. Who sleeps is not woken: that is owed to them until it is known whether they have
+ * missed anything, by slots_wake_for or slots_wake_all, and settled then. */
 void slots_freeze(const struct slots *slots);
 
 /* The messages of a frozen one, in the order of their sequence: the first after `*sequence` (0 to
@@ -137,6 +142,7 @@ uint32_t slots_claims(const struct slots *slots);
 void slots_clear_frozen(const struct slots *slots);
 int slots_put_frozen(const struct slots *slots, int64_t type, const void *bytes, size_t size);
 void slots_thaw(const struct slots *slots);
+void slots_settle(const struct slots *slots);
 
 /* An owner is dead: its claims go. */
 void slots_release(const struct slots *slots, unsigned owner);

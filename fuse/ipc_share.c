@@ -12,10 +12,8 @@
 #include <unistd.h>
 #include <utlist.h>
 
-#include "base/semwords.h"
-#include "base/slots.h"
-#include "fuse/hash.h"
 #include "fuse/ipc_mq.h"
+#include "fuse/ipc_share_i.h"
 #include "fuse/judge.h"
 #include "fuse/keep.h"
 #include "fuse/peer.h"
@@ -24,20 +22,6 @@ enum {
 	SYSV_SLOTS = 64,
 	SHARED_MAX = 256 << 20, /* bytes of all: it is memory that --size does not count */
 	BODY_MAX = 8 << 20,
-};
-
-/* A view of one, made when it is first needed. */
-struct ipc_shared {
-	uint64_t serial;
-	uint64_t at; /* where its object is, as long as that has the same serial */
-	enum wire_family family;
-	void *memory;
-	size_t size;
-	struct slots slots;
-	struct semwords words;
-	bool is_listed; /* among the frozen */
-	struct ipc_shared *prev, *next;
-	UT_hash_handle hh;
 };
 
 static struct ipc_shared *find_shared(const struct ipc *ipc, uint64_t serial)
@@ -132,115 +116,6 @@ static void set_flags(struct ipc *ipc, const struct ipc_object *object, uint32_t
 	ARENA_SET(&ipc->arena, object->flags, flags);
 }
 
-static int import_set(struct ipc *ipc, const struct ipc_object *object,
-                      const struct ipc_shared *shared)
-{
-	struct ipc_body body = ipc_body(ipc, object);
-	const struct semset *set = semset_at(body.arena, body.at, object->size);
-	int64_t otime = __atomic_load_n(&shared->words.head->otime, __ATOMIC_RELAXED);
-
-	if (!set || shared->words.count != object->size)
-		return -EBADMSG;
-	for (uint32_t i = 0; i < shared->words.count; i++) {
-		struct semset_one one = semwords_get(&shared->words, i);
-
-		if (one.value != set->one[i].value || one.pid != set->one[i].pid)
-			arena_set(body.arena, &set->one[i], &one, sizeof one);
-	}
-	if (otime > set->otime)
-		ARENA_SET(body.arena, set->otime, otime);
-	return 0;
-}
-
-static void export_set(struct ipc *ipc, const struct ipc_object *object,
-                       const struct ipc_shared *shared)
-{
-	struct ipc_body body = ipc_body(ipc, object);
-	const struct semset *set = semset_at(body.arena, body.at, object->size);
-
-	for (uint32_t i = 0; set && i < shared->words.count; i++)
-		semwords_put(&shared->words, i, &set->one[i]);
-	if (set)
-		__atomic_store_n(&shared->words.head->otime, set->otime, __ATOMIC_RELAXED);
-}
-
-static void import_stamps(struct ipc *ipc, const struct queue *queue,
-                          const struct slots_head *head)
-{
-	for (int i = 0; i < 2; i++) {
-		int64_t time = __atomic_load_n(&head->time[i], __ATOMIC_RELAXED);
-		uint32_t pid = __atomic_load_n(&head->pid[i], __ATOMIC_RELAXED);
-
-		if (time) {
-			ARENA_SET(&ipc->arena, queue->time[i], time);
-			ARENA_SET(&ipc->arena, queue->pid[i], pid);
-		}
-	}
-}
-
-static int import_queue(struct ipc *ipc, const struct ipc_object *object,
-                        const struct ipc_shared *shared)
-{
-	struct ipc_body body = ipc_body(ipc, object);
-	const struct queue *queue = ipc_queue(ipc, object);
-	const struct queue_stamp none = {0};
-	uint64_t bytes_max;
-	uint64_t sequence = 0;
-	const void *bytes;
-	int64_t type;
-	int64_t size;
-	int result = 0;
-
-	if (!queue)
-		return -EBADMSG;
-	/* There may be more than there is to be from now on. */
-	bytes_max = queue->bytes_max;
-	ARENA_SET(body.arena, queue->bytes_max, UINT64_MAX);
-	for (uint32_t i = 0; i < shared->slots.count && result == 0; i++) {
-		size = slots_next_frozen(&shared->slots, &sequence, &type, &bytes);
-		if (size < 0)
-			break;
-		result = queue_send(body.arena, body.at, type, bytes, (size_t)size, &none);
-	}
-	ARENA_SET(body.arena, queue->bytes_max, bytes_max);
-	import_stamps(ipc, queue, shared->slots.head);
-	/* What is not a message was written there by a client. */
-	return result == -ENOMEM || result == -ENOSPC ? -ENOMEM : 0;
-}
-
-/* Copies them, oldest first; false: they are too many. */
-static bool export_messages(struct ipc *ipc, const struct queue *queue,
-                            const struct ipc_shared *shared)
-{
-	uint64_t at = queue->first;
-
-	slots_clear_frozen(&shared->slots);
-	for (uint64_t i = 0; i < queue->count; i++) {
-		const struct queue_message *message = arena_at(&ipc->arena, at, sizeof *message);
-
-		if (!message || slots_put_frozen(&shared->slots, message->type, message->bytes,
-		                                 message->size) < 0) {
-			slots_clear_frozen(&shared->slots);
-			return false;
-		}
-		at = message->next;
-	}
-	return true;
-}
-
-/* They are in the shared memory now. */
-static void clear_queue(struct ipc *ipc, const struct queue *queue)
-{
-	const uint64_t none = 0;
-
-	while (queue_give(&ipc->arena, queue->first, (unsigned)queue->count))
-		;
-	ARENA_SET(&ipc->arena, queue->first, none);
-	ARENA_SET(&ipc->arena, queue->last, none);
-	ARENA_SET(&ipc->arena, queue->count, none);
-	ARENA_SET(&ipc->arena, queue->bytes, none);
-}
-
 static bool is_thawed(const struct ipc_object *object)
 {
 	return (object->flags & IPC_SHARED) && !(object->flags & IPC_FROZEN);
@@ -262,6 +137,29 @@ static bool end_lone(struct ipc *ipc, int result)
 	return result == 0 && ipc_end_lone(ipc);
 }
 
+/* Who is woken for nothing sleeps again, and a signal that comes meanwhile does not interrupt it:
+ * nobody is woken by a look, or by a message that is another's. */
+static void note_frozen(struct ipc *ipc, const struct ipc_object *object,
+                        struct ipc_shared *shared)
+{
+	const struct queue *queue = shared->family == WIRE_SEM ? NULL : ipc_queue(ipc, object);
+
+	list_frozen(ipc, shared);
+	shared->owes_wake = queue != NULL;
+	if (queue)
+		shared->was = *queue;
+}
+
+/* To those who sleep at what they are to ask for. */
+static void pay_wake(struct ipc_shared *shared)
+{
+	if (!shared->owes_wake)
+		return;
+	slots_wake_all(&shared->slots);
+	slots_settle(&shared->slots);
+	shared->owes_wake = false;
+}
+
 /* Takes the truth back, in a turn of its own. */
 static int freeze(struct ipc *ipc, const struct ipc_object *object)
 {
@@ -278,14 +176,13 @@ static int freeze(struct ipc *ipc, const struct ipc_object *object)
 	else
 		slots_freeze(&shared->slots);
 	ipc_begin_lone(ipc);
-	result = shared->family == WIRE_SEM ? import_set(ipc, object, shared) :
-	                                      import_queue(ipc, object, shared);
+	result = ipc_share_import(ipc, object, shared);
 	set_flags(ipc, object, object->flags | IPC_FROZEN);
 	if (!end_lone(ipc, result)) {
 		let_loose(shared);
 		return -ENOMEM;
 	}
-	list_frozen(ipc, shared);
+	note_frozen(ipc, object, shared);
 	return 0;
 }
 
@@ -296,42 +193,32 @@ static bool is_wanted_here(struct ipc *ipc, const struct ipc_object *object)
 	       ipc_waiter_first(ipc, object->serial);
 }
 
-static void export_head(const struct queue *queue, struct slots_head *head)
+/* What is there is what was taken from there, and nobody has been told to ask for it. */
+static bool is_untouched(const struct ipc_shared *shared, const struct queue *queue)
 {
-	__atomic_store_n(&head->bytes_max, queue->bytes_max, __ATOMIC_SEQ_CST);
-	for (int i = 0; i < 2; i++) {
-		__atomic_store_n(&head->time[i], queue->time[i], __ATOMIC_RELAXED);
-		__atomic_store_n(&head->pid[i], queue->pid[i], __ATOMIC_RELAXED);
-	}
-}
-
-static bool export_body(struct ipc *ipc, const struct ipc_object *object,
-                        const struct ipc_shared *shared)
-{
-	const struct queue *queue;
-
-	if (shared->family == WIRE_SEM) {
-		export_set(ipc, object, shared);
-		return true;
-	}
-	queue = ipc_queue(ipc, object);
-	/* Looked at before they are copied in vain each time: a claim's owner may be stopped. */
-	if (!queue || queue->count + slots_claims(&shared->slots) > shared->slots.count ||
-	    !export_messages(ipc, queue, shared))
-		return false;
-	export_head(queue, shared->slots.head);
-	clear_queue(ipc, queue);
-	return true;
+	return shared->owes_wake && memcmp(&shared->was, queue, sizeof *queue) == 0;
 }
 
 static void thaw(struct ipc *ipc, const struct ipc_object *object, struct ipc_shared *shared)
 {
+	const struct queue *queue = shared->family == WIRE_SEM ? NULL : ipc_queue(ipc, object);
+	bool untouched = queue && is_untouched(shared, queue);
+	int more = queue ? (int)queue->count - (int)shared->was.count : 0;
+
+	if (!untouched && !ipc_share_export(ipc, object, shared))
+		return;
 	ipc_begin_lone(ipc);
 	set_flags(ipc, object, object->flags & ~(uint32_t)IPC_FROZEN);
-	if (!end_lone(ipc, export_body(ipc, object, shared) ? 0 : -EAGAIN))
+	ipc_share_empty(ipc, object);
+	if (!end_lone(ipc, 0))
 		return;
 	unlist(ipc, shared);
 	let_loose(shared);
+	if (shared->owes_wake && !untouched)
+		slots_wake_for(&shared->slots, more);
+	if (queue)
+		slots_settle(&shared->slots);
+	shared->owes_wake = false;
 }
 
 void ipc_share_after(struct ipc *ipc)
@@ -343,6 +230,7 @@ void ipc_share_after(struct ipc *ipc)
 
 		if (object && (object->flags & IPC_SHARED) && !is_wanted_here(ipc, object))
 			thaw(ipc, object, shared);
+		pay_wake(shared);
 	}
 }
 
@@ -639,6 +527,7 @@ void ipc_share_leave_end(struct ipc *ipc, unsigned owner)
 		if (shared->family == WIRE_SEM)
 			continue;
 		slots_release(&shared->slots, owner);
+		pay_wake(shared);
 		slots_wake_instead(&shared->slots, owner);
 	}
 }
@@ -654,6 +543,18 @@ static void drop_left(struct ipc *ipc, const struct ipc_object *object)
 	ipc_held_commit(ipc);
 }
 
+static void take_over(struct ipc *ipc, const struct ipc_object *object, struct ipc_shared *shared)
+{
+	if (object->flags & IPC_FROZEN)
+		list_frozen(ipc, shared);
+	else
+		let_loose(shared);
+	shared->owes_wake = shared->family != WIRE_SEM &&
+	                    __atomic_load_n(&shared->slots.head->owed, __ATOMIC_SEQ_CST);
+	/* What has changed since is not known. */
+	pay_wake(shared);
+}
+
 void ipc_share_restore(struct ipc *ipc)
 {
 	static const enum wire_family families[] = {WIRE_SEM, WIRE_MSG, WIRE_MQ};
@@ -667,10 +568,8 @@ void ipc_share_restore(struct ipc *ipc)
 
 			if (!(object->flags & IPC_SHARED))
 				drop_left(ipc, object);
-			if (shared && !(object->flags & IPC_FROZEN))
-				let_loose(shared);
-			else if (shared)
-				list_frozen(ipc, shared);
+			if (shared)
+				take_over(ipc, object, shared);
 		}
 	}
 }

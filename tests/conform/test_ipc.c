@@ -53,6 +53,11 @@ IPC(sem_wait, "ipc_sem_wait")
 IPC(shm, "ipc_shm")
 IPC(undo, "ipc_undo")
 
+/* A kill of the worker wakes who sleeps at what it was about to change. */
+PROBE_IN(native_user, conform_refused, WORLD_NATIVE, WORLD_NOBODY, interrupted, "ipc_interrupted")
+PROBE_IN(socket_user, conform_refused, WORLD_SOCKET, WORLD_NOBODY, interrupted, "ipc_interrupted")
+PROBE_IN(mount_root, conform_refused, WORLD_MOUNT, 0, interrupted, "ipc_interrupted")
+
 /* Of several users. */
 PROBE_IN(native_root, conform_refused, WORLD_NATIVE, 0, rights, "ipc_rights")
 PROBE_IN(socket_root, conform_refused, WORLD_SOCKET, 0, rights, "ipc_rights")

@@ -12,7 +12,7 @@
 #include <unistd.h>
 
 /* It has not run for so many looks, a few milliseconds apart. */
-enum { LOOKS = 8, LOOK_MS = 5 };
+enum { LOOKS = 8, LOOK_MS = 5, NAP_LOOKS = 3, NAP_LOOK_MS = 1 };
 
 volatile sig_atomic_t ipc_handled;
 
@@ -101,11 +101,11 @@ static long switches_asleep(pid_t pid)
 	return count;
 }
 
-void ipc_await_asleep(pid_t pid)
+static void await_looks(pid_t pid, int most, long pause)
 {
 	long before = AWAKE;
 
-	for (int looks = 0; looks < LOOKS;) {
+	for (int looks = 0; looks < most;) {
 		long now = switches_asleep(pid);
 
 		/* What it waited for may be over. */
@@ -113,8 +113,18 @@ void ipc_await_asleep(pid_t pid)
 			return;
 		looks = now >= 0 && now == before ? looks + 1 : 0;
 		before = now;
-		ipc_pause(LOOK_MS);
+		ipc_pause(pause);
 	}
+}
+
+void ipc_await_asleep(pid_t pid)
+{
+	await_looks(pid, LOOKS, LOOK_MS);
+}
+
+void ipc_await_nap(pid_t pid)
+{
+	await_looks(pid, NAP_LOOKS, NAP_LOOK_MS);
 }
 
 void ipc_kill(pid_t pid)

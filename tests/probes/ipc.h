@@ -36,6 +36,7 @@ const char *ipc_value(long result);
 pid_t ipc_beside(void (*body)(void *), void *argument);
 /* Returns when that process (or thread, by its number) sleeps in a call for good, or has ended. */
 void ipc_await_asleep(pid_t pid);
+void ipc_await_nap(pid_t pid); /* a moment: for one that is asked many times */
 /* Waits for the end of a child that exits with an errno: "ok", its name, or what the status is. */
 const char *ipc_end_of(pid_t pid);
 /* Kills it and waits for its end. */

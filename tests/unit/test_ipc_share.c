@@ -419,3 +419,86 @@ Test(ipc_share, stands_scribbles, .timeout = 120)
 	}
 	world_end();
 }
+
+struct ticks {
+	uint32_t arrivals, departures;
+};
+
+static struct ticks ticks_of(const struct object *object)
+{
+	const struct slots_head *head = object->slots.head;
+
+	return (struct ticks){slots_tick(&head->arrivals), slots_tick(&head->departures)};
+}
+
+/* Whether those who sleep until a message comes, or goes, have been woken since. */
+static void check_woken(const struct object *object, struct ticks *before, bool comes, bool goes)
+{
+	struct ticks after = ticks_of(object);
+
+	cr_assert_eq(after.arrivals != before->arrivals, comes);
+	cr_assert_eq(after.departures != before->departures, goes);
+	*before = after;
+}
+
+/* Without what it has as memory. */
+static void ask_slowly(void (*how)(struct object *), const struct object *object)
+{
+	struct object slow = *object;
+
+	slow.memory = NULL;
+	how(&slow);
+	objects[object - objects].model = slow.model;
+}
+
+static void check_who_is_woken(struct object *object)
+{
+	struct ticks ticks;
+
+	share(object);
+	ipc_share_after(ipc);
+	ticks = ticks_of(object);
+	look(object);
+	check_woken(object, &ticks, false, false);
+	ipc_share_after(ipc);
+	check_woken(object, &ticks, false, false);
+	cr_assert_eq(slots_send(&object->slots, 1, 1, "", 0, now), 0);
+	ticks = ticks_of(object);
+	object->model.count++;
+	look(object);
+	ipc_share_after(ipc);
+	check_woken(object, &ticks, false, false);
+	ask_slowly(send_one, object);
+	ipc_share_after(ipc);
+	check_woken(object, &ticks, true, false);
+	take_from_model(object, next_of(object, 0));
+	cr_assert_geq(receive_slowly(object, 0, (char[SIZE]){0}, &(int64_t){0}), 0);
+	ipc_share_after(ipc);
+	check_woken(object, &ticks, false, true);
+	world_restart(false);
+	check_woken(object, &ticks, false, false);
+	ask_slowly(send_one, object);
+	world_restart(false);
+	check_woken(object, &ticks, true, true);
+	ipc_share_after(ipc);
+	world_restart(false);
+	check_woken(object, &ticks, false, false);
+}
+
+/* To be looked at by the daemon wakes nobody, and else those only whom a client would wake: who is
+ * woken for nothing may miss a signal. */
+Test(ipc_share, wakes_whom_it_is_for)
+{
+	struct ticks ticks;
+
+	begin();
+	check_who_is_woken(&objects[0]);
+	check_who_is_woken(&objects[1]);
+	/* It stays frozen: all are to ask. */
+	ticks = ticks_of(&objects[1]);
+	ask_begin(WIRE_MQ_POLLED, &objects[1]);
+	cr_assert_geq(perform(&asking), 0);
+	ipc_share_after(ipc);
+	check_woken(&objects[1], &ticks, true, true);
+	world_end();
+}
