@@ -24,7 +24,8 @@ enum {
 	NOTES_WANTED = 3,
 	/* Where the daemon has said no, it is asked again after so many more. */
 	NOTES_AFTER_REFUSAL = 1024,
-	EVER_SECONDS = 1 << 30,
+	SLEEP_SECONDS = 5, /* at a futex: the end of a daemon that is killed with its keeper wakes
+	                      nobody there */
 	TEXT_MAX = 8192, /* of messages, on the stack */
 };
 
@@ -213,19 +214,46 @@ static void give_way(void *bed_place)
 	leave(bed->place);
 }
 
-/* A wait with a timeout is never begun anew after a handler, one without is as SA_RESTART has it.
- * 0 or -EINTR. */
+/* A wait at one word with a timeout is never begun anew after a handler. */
+static long sleep_once(const struct bed *bed)
+{
+	const struct timespec most = {.tv_sec = SLEEP_SECONDS};
+
+	return sys_call(SYS_futex, (long)bed->word, FUTEX_WAIT, bed->seen, (long)&most, 0, 0);
+}
+
+/* One at several words is as SA_RESTART has it. Where the host has no such call nothing but a
+ * message ends the sleep. */
+static long sleep_restarting(const struct bed *bed)
+{
+	struct futex_waitv word = {
+		.val = bed->seen,
+		.uaddr = (uintptr_t)bed->word,
+		.flags = FUTEX_32,
+	};
+	struct timespec end;
+	long result;
+
+	clock_gettime(CLOCK_MONOTONIC, &end);
+	end.tv_sec += SLEEP_SECONDS;
+	result = sys_call(SYS_futex_waitv, (long)&word, 1, 0, (long)&end, CLOCK_MONOTONIC, 0);
+	if (result == -ENOSYS || result == -EPERM || result == -EACCES)
+		return sys_call(SYS_futex, (long)bed->word, FUTEX_WAIT, bed->seen, 0, 0, 0);
+	return result;
+}
+
+/* 0, -EINTR, or SHARED_ASK: from now on it waits at the daemon, whose end it sees. */
 static __attribute__((noinline)) int sleep_now(const struct bed *bed, enum client_wait how)
 {
-	static const struct timespec ever = {.tv_sec = EVER_SECONDS};
-	long timeout = how == CLIENT_NEVER_RESTART ? (long)&ever : 0;
 	long result = 0;
 	int type;
 
 	pthread_setcanceltype(PTHREAD_CANCEL_ASYNCHRONOUS, &type);
 	if (slots_tick(bed->word) == bed->seen)
-		result = sys_call(SYS_futex, (long)bed->word, FUTEX_WAIT, bed->seen, timeout, 0, 0);
+		result = how == CLIENT_NEVER_RESTART ? sleep_once(bed) : sleep_restarting(bed);
 	pthread_setcanceltype(type, NULL);
+	if (result == -ETIMEDOUT)
+		return SHARED_ASK;
 	return result == -EINTR ? -EINTR : 0;
 }
 

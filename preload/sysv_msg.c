@@ -39,7 +39,8 @@ static long ask_for(const struct shared_key *key, const struct shared_wait *wait
 	result = ask_ipc(call, CLIENT_NEVER_RESTART, true);
 	if (result >= 0)
 		shared_note(key);
-	return result;
+	/* It was there: a daemon that has come since knows of none. */
+	return result == -EINVAL && wait->since ? -EIDRM : result;
 }
 
 /* To the kernel a message that is too large is that before it is read. */

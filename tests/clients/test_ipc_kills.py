@@ -6,8 +6,9 @@ Aim: processes that hold attachments, undo records, locks and messages, and that
 killed at random moments; in the end all counts are back, semaphores have their values, nobody waits,
 and no message is lost or there twice. Method: ipc_kills.c does that and checks it; natively, under
 the library where the kernel's IPC is refused, and while the daemon's worker is killed or replaced all
-the time. How often: SHMEMU_TEST_KILLS, else 300; ten thousand with SHMEMU_TEST_LONG.
-SHMEMU_TEST_SEED: when. Arguments name cases.
+the time; and nobody sleeps on when keeper and worker are killed at once. How often:
+SHMEMU_TEST_KILLS, else 300; ten thousand with SHMEMU_TEST_LONG. SHMEMU_TEST_SEED: when. Arguments
+name cases.
 """
 
 import contextlib
@@ -26,6 +27,7 @@ from ipc_world import Native, Refused, Root
 
 KILLS = int(os.environ.get("SHMEMU_TEST_KILLS",
                            10000 if os.environ.get("SHMEMU_TEST_LONG") else 300))
+PROGRAMS = os.path.join(os.path.dirname(os.path.abspath(__file__)), "programs")
 PROGRAM = os.path.join(os.environ.get("SHMEMU_PROBES", ""), "ipc_kills")
 
 
@@ -103,6 +105,38 @@ def case(kind, how=None):
         return done.out.strip() + told
 
 
+class Ending(Refused):
+    """Its daemon is killed, and another that clients have started is ended."""
+
+    def end(self):
+        self.daemon.close()
+        self.lister.close()
+        self.errors.close()
+        with contextlib.suppress(FileNotFoundError, ConnectionRefusedError):
+            os.kill(Daemon(self.run_folder).status().keeper, signal.SIGTERM)
+
+    def kill(self):
+        """Keeper and worker, neither of whom can see to the other."""
+        pid = self.daemon.status().pid
+        os.kill(self.process.pid, signal.SIGSTOP)
+        os.kill(pid, signal.SIGKILL)
+        os.kill(self.process.pid, signal.SIGKILL)
+        self.process.wait()
+
+
+def sleepers():
+    """Who sleeps at what it has as memory sees the end of all who could wake it."""
+    with world(Ending) as w:
+        program = w.install(os.path.join(PROGRAMS, "asleep.py"))
+        asleep = [w.popen("/usr/bin/python3", program, kind) for kind in ("mq", "msg")]
+        for process in asleep:
+            assert process.stdout.readline() == "asleep\n", process.communicate()
+        time.sleep(0.5)
+        w.kill()
+        told = [process.communicate(timeout=30) for process in asleep]
+        assert told == [("EBADF\n", ""), ("EIDRM\n", "")], told
+
+
 def main():
     private()
     tap = Tap()
@@ -114,6 +148,8 @@ def main():
     for what, kind, how in cases:
         if not sys.argv[1:] or what in sys.argv[1:]:
             tap.run(f"{what}: {KILLS} processes killed", case, kind, how)
+    if not sys.argv[1:] or "sleepers" in sys.argv[1:]:
+        tap.run("sleepers, keeper and worker are killed", sleepers)
     return tap.end()
 
 
