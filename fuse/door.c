@@ -35,6 +35,7 @@
 #include "fuse/journal.h"
 #include "fuse/keep.h"
 #include "fuse/loop.h"
+#include "fuse/patience.h"
 #include "fuse/share.h"
 #include "fuse/store.h"
 
@@ -236,7 +237,11 @@ static int send_reply(struct call *call)
 	                             MSG_DONTWAIT)) == -ENOMEM && attempts-- > 0)
 		poll(NULL, 0, 1);
 	/* As long as we had it open, a lock on it would outlive the client's. */
-	fd_close_at(&call->fd);
+	if (call->request->header.op == WIRE_MQ_OPEN && call->fd >= 0)
+		patience_close(call->ipc_told.handle.number, fd_steal(&call->fd),
+		               PATIENCE_LONG_MS);
+	else
+		fd_close_at(&call->fd);
 	return result;
 }
 

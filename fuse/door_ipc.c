@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "base/own.h"
+#include "fuse/disposal.h"
 #include "fuse/door_i.h"
 #include "fuse/ipc_share.h"
 #include "fuse/peer.h"
@@ -58,7 +59,7 @@ int call_ipc(struct call *call)
 		call->ipc_told = call->ipc.told;
 		call->fd = fd_steal(&call->ipc.fd);
 	}
-	fd_close_at(&call->ipc.fd);
+	disposal_close(fd_steal(&call->ipc.fd));
 	call->ipc.peer = NULL;
 	return result;
 }

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 
 #include "base/own.h"
+#include "fuse/disposal.h"
 #include "fuse/hash.h"
 #include "fuse/ipc_share.h"
 #include "fuse/keep.h"
@@ -58,7 +59,8 @@ static void drop(struct ipc *ipc, struct ipc_held *held)
 		ipc_share_drop(ipc, held->key.serial);
 	if (ipc->keep)
 		keep_drop(ipc->keep, (enum keep_kind)held->key.kind, held->key.serial);
-	close(held->fd);
+	/* A fifo's or pipe's lock may be a client's. */
+	disposal_close(held->fd);
 	free(held);
 }
 

@@ -4,12 +4,15 @@
  * queue. Our own end, open for both, is the keeper's too.
  *
  * Each open file description of a client's has a shared flock(2): it goes with the last descriptor,
- * wherever that has been passed to. So nobody has the fifo open when it can be had exclusively. */
+ * wherever that has been passed to. So nobody has the fifo open when it can be had exclusively.
+ *
+ * Who reads and writes it can have its lock for as long as it likes: what takes that lock, to open
+ * and to close it too, is done with patience.h. */
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <stdio.h>
 #include <sys/file.h>
-#include <sys/ioctl.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
 #include <unistd.h>
@@ -18,6 +21,7 @@
 #include "fuse/anon.h"
 #include "fuse/ipc_mq.h"
 #include "fuse/keep.h"
+#include "fuse/patience.h"
 
 enum {
 	PACKETS = 2, /* of a full queue */
@@ -36,6 +40,13 @@ static int open_again(int fifo, int flags)
 		return file;
 	/* Not the asker's descriptors. */
 	return errno == EMFILE ? -ENFILE : -errno;
+}
+
+static int try_again(int fifo, int flags)
+{
+	OWN_FD file = open_again(fifo, flags);
+
+	return file < 0 ? file : 0;
 }
 
 static int make_fifo(const struct anon *anon, const char *name)
@@ -75,10 +86,12 @@ int ipc_mq_fd_make(struct ipc *ipc, const struct ipc_object *object)
 int ipc_mq_fd_open(const struct ipc *ipc, const struct ipc_object *object, int flags)
 {
 	int held = ipc_held(ipc, KEEP_QUEUE, object->serial);
-	OWN_FD file = held < 0 ? -EBADMSG : open_again(held, flags & O_ACCMODE);
+	OWN_FD file = held < 0 ? -EBADMSG : patience_open(object->serial, open_again, held,
+	                                                  flags & O_ACCMODE, PATIENCE_LONG_MS);
 
+	/* As if it were a moment after the table was full. */
 	if (file < 0)
-		return file;
+		return file == -EBUSY ? -ENFILE : file;
 	if (!(flags & O_NONBLOCK) && fcntl(file, F_SETFL, flags & O_ACCMODE) < 0)
 		return -errno;
 	flock(file, LOCK_SH | LOCK_NB);
@@ -88,15 +101,13 @@ int ipc_mq_fd_open(const struct ipc *ipc, const struct ipc_object *object, int f
 void ipc_mq_fd_give_away(struct ipc *ipc, const struct ipc_object *object)
 {
 	int held = ipc_held(ipc, KEEP_QUEUE, object->serial);
-	OWN_FD again = -1;
 
 	if (held < 0)
 		return;
 	/* chown first: it clears bits of the mode. */
 	if (fchown(held, object->uid, object->gid) == 0 &&
-	    fchmod(held, object->mode & 0777) == 0)
-		again = open_again(held, O_RDWR);
-	if (again >= 0) {
+	    fchmod(held, object->mode & 0777) == 0 &&
+	    patience_do(object->serial, try_again, held, O_RDWR, PATIENCE_LONG_MS) == 0) {
 		ARENA_SET(&ipc->arena, object->flags, object->flags | IPC_SHOWN);
 		return;
 	}
@@ -173,23 +184,40 @@ static int packets_of(const struct queue *queue)
 	return queue->count < queue->count_max ? 1 : PACKETS;
 }
 
+/* As poll(2) shows it, which waits for nobody. */
+static int packets_in(int fifo)
+{
+	struct pollfd ready = {.fd = fifo, .events = POLLIN | POLLOUT};
+
+	if (poll(&ready, 1, 0) < 0)
+		return -errno;
+	if (!(ready.revents & POLLIN))
+		return 0;
+	return ready.revents & POLLOUT ? 1 : PACKETS;
+}
+
+static int show(int fifo, int wanted)
+{
+	char packet[PACKET_MAX] = {'\0'};
+	int there = packets_in(fifo);
+
+	for (int tries = 0; tries < TRIES_MAX && there >= 0 && there != wanted; tries++) {
+		ssize_t size = there < wanted ? write(fifo, packet, 1)
+		                              : read(fifo, packet, PACKET_MAX);
+
+		if (size <= 0)
+			return 0;
+		there = packets_in(fifo);
+	}
+	return 0;
+}
+
 void ipc_mq_show(struct ipc *ipc, const struct ipc_object *object)
 {
 	const struct queue *queue = ipc_queue(ipc, object);
 	int held = ipc_held(ipc, KEEP_QUEUE, object->serial);
 	int wanted = queue ? packets_of(queue) : 0;
-	char packet[PACKET_MAX] = {'\0'};
 
-	if (held < 0)
-		return;
-	for (int tries = 0; tries < TRIES_MAX; tries++) {
-		int there;
-		ssize_t size;
-
-		if (ioctl(held, FIONREAD, &there) < 0 || there == wanted)
-			return;
-		size = there < wanted ? write(held, packet, 1) : read(held, packet, PACKET_MAX);
-		if (size <= 0)
-			return;
-	}
+	if (held >= 0 && packets_in(held) != wanted)
+		patience_do(object->serial, show, held, wanted, PATIENCE_SHORT_MS);
 }

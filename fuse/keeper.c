@@ -133,8 +133,9 @@ static void item_drop(struct keeper *keeper, uint32_t kind, uint64_t id)
 	if (!item)
 		return;
 	HASH_DEL(keeper->items, item);
-	/* In a client's socket may lie what takes for ever to close. */
-	if (kind == KEEP_CONNECTION)
+	/* In a client's socket may lie what takes for ever to close, and a fifo's or pipe's lock be
+	 * a client's. */
+	if (kind == KEEP_CONNECTION || kind == KEEP_QUEUE || kind == KEEP_NOTICE)
 		disposal_close(item->fd);
 	else
 		close(item->fd);

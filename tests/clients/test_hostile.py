@@ -21,11 +21,12 @@ import time
 sys.dont_write_bytecode = True
 from client_tap import Skip, Tap
 from client_wire import ENTRY, LIST_MAX, MAGIC, REPLY, REQUEST, VERSION, Daemon
-from client_world import NOBODY, Served, is_root, private, settled, until, world
+from client_world import NOBODY, Served, is_root, library, private, settled, until, world
 
 OPEN, UNLINK, LIST, STATUS, ROOM, ADOPT = range(1, 7)
 OTHER = 12345
 LINGER_SECONDS = 6
+PROGRAMS = os.path.join(os.path.dirname(os.path.abspath(__file__)), "programs")
 PATIENCE_SECONDS = 3
 MODES = os.O_RDWR | os.O_CREAT
 
@@ -343,6 +344,14 @@ def without_credentials(w):
         return reply[3] == -13
 
 
+def holds_a_fifo(w):
+    done = w.run("/usr/bin/python3", w.install(os.path.join(PROGRAMS, "holds_fifo.py")),
+                 enter=False, env={"LD_PRELOAD": library()})
+    if (done.status, done.out, done.err) != (0, "held\ndone\n", ""):
+        print(f"# {done}".replace("\n", "\n# "), flush=True)
+        return False
+
+
 def takes_all_names(w):
     with connect(w) as sock:
         results = []
@@ -480,6 +489,8 @@ def main():
         tap.run(case.__name__.replace("_", " "), attack, case, kind)
     tap.run("takes all memory", attack, takes_all_memory, with_options("--user-size=1m"),
             NOBODY, True)
+    # Who may make such memory: root, or who has a filesystem of its own.
+    tap.run("holds a fifo", attack, holds_a_fifo, System, 0, True)
     tap.run("each user has a share", users_have_their_share)
     tap.run("all have a share", all_have_a_share)
     tap.run("another's names", check_others)
