@@ -2,10 +2,12 @@
 #include "base/semwords.h"
 
 #include <errno.h>
-#include <stdbool.h>
+#include <limits.h>
 
 /* A word: 31 bits the value, 1 frozen, 32 who was the last. */
 enum { FROZEN_AT = 31, PID_AT = 32 };
+
+enum { SEMWORDS_WAITS = INT_MIN }; /* no errno */
 
 #define FROZEN (UINT64_C(1) << FROZEN_AT)
 #define VALUE (FROZEN - 1)
@@ -47,35 +49,50 @@ int semwords_view(struct semwords *ret_words, void *memory, size_t size)
 	                        __atomic_load_n(&head->count, __ATOMIC_RELAXED));
 }
 
-/* What a value becomes: -EAGAIN: it can't yet. */
-static int64_t outcome(int64_t value, int operation)
+/* What a value becomes, by one operation after the other, or -EAGAIN, -ERANGE; SEMWORDS_WAITS: it
+ * can't yet, and may wait. */
+static int64_t outcome(int64_t value, const struct sembuf *operations, size_t count)
 {
-	if (operation == 0)
-		return value ? -EAGAIN : 0;
-	if (value + operation < 0)
-		return -EAGAIN;
-	return value + operation > SEMSET_VALUE_MAX ? -ERANGE : value + operation;
+	for (size_t i = 0; i < count; i++) {
+		const struct sembuf *one = &operations[i];
+
+		if ((one->sem_op == 0 && value != 0) || value + one->sem_op < 0)
+			return one->sem_flg & IPC_NOWAIT ? -EAGAIN : SEMWORDS_WAITS;
+		value += one->sem_op;
+		if (value > SEMSET_VALUE_MAX)
+			return -ERANGE;
+	}
+	return value;
 }
 
-int semwords_operate(const struct semwords *words, const struct sembuf *operation, uint32_t pid,
-                     int64_t now)
+bool semwords_can(const struct sembuf *operations, size_t count)
+{
+	for (size_t i = 0; i < count; i++)
+		if ((operations[i].sem_flg & SEM_UNDO) ||
+		    operations[i].sem_num != operations[0].sem_num)
+			return false;
+	return true;
+}
+
+int semwords_operate(const struct semwords *words, const struct sembuf *operations, size_t count,
+                     uint32_t pid, int64_t now)
 {
 	uint64_t *place;
 	uint64_t word;
 	int64_t value;
 
-	if (operation->sem_num >= words->count)
+	if (!semwords_can(operations, count))
+		return SEMWORDS_ASK;
+	if (operations[0].sem_num >= words->count)
 		return -EFBIG;
-	place = &words->head->word[operation->sem_num];
+	place = &words->head->word[operations[0].sem_num];
 	word = load(place);
 	do {
 		if (word & FROZEN)
 			return SEMWORDS_ASK;
-		value = outcome((int64_t)(word & VALUE), operation->sem_op);
-		if (value == -EAGAIN && !(operation->sem_flg & IPC_NOWAIT))
-			return SEMWORDS_ASK;
+		value = outcome((int64_t)(word & VALUE), operations, count);
 		if (value < 0)
-			return (int)value;
+			return value == SEMWORDS_WAITS ? SEMWORDS_ASK : (int)value;
 	} while (!__atomic_compare_exchange_n(place, &word,
 	                                      (uint64_t)value | (uint64_t)pid << PID_AT, true,
 	                                      __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST));

@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* A set of semaphores in memory that processes share, without a lock: each is one word, and one
- * operation on it one compare-and-swap. The daemon can freeze the words (see slots.h), and does
- * all that is more: several operations at once, undo values, waiting. */
+/* A set of semaphores in memory that processes share, without a lock: each is one word, and all
+ * operations of a call on it one compare-and-swap. The daemon can freeze the words (see slots.h),
+ * and does all that is more: operations on several semaphores, undo values, waiting. */
 #ifndef SHMEMU_BASE_SEMWORDS_H
 #define SHMEMU_BASE_SEMWORDS_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/sem.h>
@@ -40,10 +41,13 @@ int semwords_view(struct semwords *ret_words, void *memory, size_t size);
 /* The same if it is known how many there are, whatever the memory says. */
 int semwords_view_as(struct semwords *ret_words, void *memory, size_t size, uint32_t count);
 
-/* semop(2) of one operation without SEM_UNDO: 0, -EFBIG, -ERANGE, -EAGAIN (with IPC_NOWAIT), or
- * SEMWORDS_ASK: it would wait, or is frozen. */
-int semwords_operate(const struct semwords *words, const struct sembuf *operation, uint32_t pid,
-                     int64_t now);
+/* semop(2) of operations, one at least, on one semaphore: 0, -EFBIG, -ERANGE, -EAGAIN (with
+ * IPC_NOWAIT), or SEMWORDS_ASK: it would wait, is frozen, or they are others. */
+int semwords_operate(const struct semwords *words, const struct sembuf *operations, size_t count,
+                     uint32_t pid, int64_t now);
+
+/* Are they such that they could be done so? */
+bool semwords_can(const struct sembuf *operations, size_t count);
 
 /* The daemon's. Values and pids of a frozen one; they stay frozen. */
 void semwords_freeze(const struct semwords *words);

@@ -128,22 +128,21 @@ static struct place *enter_live(const struct shared_key *key, struct presence_se
 	return presence_self(ret_self) ? enter(key, PLACE_LIVE) : NULL;
 }
 
-int shared_semop(int id, const struct sembuf *operation)
+int shared_semop(int id, const struct sembuf *operations, size_t count)
 {
 	struct shared_key key = {WIRE_SEM, (uint64_t)id, NULL};
 	struct presence_self self;
 	struct place *place = enter_live(&key, &self);
 	struct queue_stamp stamp;
-	struct sembuf copy;
+	struct sembuf copy[SHARED_OPERATIONS_MAX];
 	int result;
 
 	if (!place)
 		return SHARED_ASK;
 	stamp = stamp_of(self.pid);
-	result = sysv_take(&copy, operation, sizeof copy);
+	result = sysv_take(copy, operations, count * sizeof *copy);
 	if (result == 0)
-		result = copy.sem_flg & SEM_UNDO ? SEMWORDS_ASK :
-			semwords_operate(&place->words, &copy, stamp.pid, stamp.now);
+		result = semwords_operate(&place->words, copy, count, stamp.pid, stamp.now);
 	if (result == SEMWORDS_ASK && is_gone(&place->words.head->gone))
 		mark_gone(place);
 	leave(place);

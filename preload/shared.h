@@ -12,7 +12,10 @@
 #include "base/client_ipc.h"
 #include "base/queue.h"
 
-enum { SHARED_ASK = 1 }; /* no errno */
+enum {
+	SHARED_ASK = 1, /* no errno */
+	SHARED_OPERATIONS_MAX = 8,
+};
 
 /* Which object. */
 struct shared_key {
@@ -32,8 +35,8 @@ struct shared_wait {
 	                          knows what was removed meanwhile; 0: at once */
 };
 
-/* semop(2) of one operation: 0, -errno or SHARED_ASK. */
-int shared_semop(int id, const struct sembuf *operation);
+/* semop(2) of up to SHARED_OPERATIONS_MAX: 0, -errno or SHARED_ASK. */
+int shared_semop(int id, const struct sembuf *operations, size_t count);
 
 /* 0, -errno or SHARED_ASK. Cancellation points, as is the next. */
 int shared_send(const struct shared_key *key, int64_t type, const void *bytes, size_t size,

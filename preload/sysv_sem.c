@@ -5,6 +5,7 @@
 #include <stdarg.h>
 #include <string.h>
 
+#include "base/semwords.h"
 #include "base/sys.h"
 #include "preload/emu_ipc.h"
 #include "preload/export.h"
@@ -46,11 +47,14 @@ static int judge_count(size_t count)
 	return count > info.field[SEMINFO_SEMOPM] ? -E2BIG : 0;
 }
 
-static int look_for_undo(const struct sembuf *operations, size_t count, bool *ret_undo)
+/* *ret_quick: we could do them if we shared the set. */
+static int look_through(const struct sembuf *operations, size_t count, bool *ret_undo,
+                        bool *ret_quick)
 {
 	struct sembuf some[LOOK_AT_ONCE];
 
 	*ret_undo = false;
+	*ret_quick = false;
 	for (size_t at = 0; at < count; at += LOOK_AT_ONCE) {
 		size_t now = count - at < LOOK_AT_ONCE ? count - at : LOOK_AT_ONCE;
 
@@ -58,6 +62,7 @@ static int look_for_undo(const struct sembuf *operations, size_t count, bool *re
 			return -EFAULT;
 		for (size_t i = 0; i < now; i++)
 			*ret_undo = *ret_undo || (some[i].sem_flg & SEM_UNDO);
+		*ret_quick = count <= SHARED_OPERATIONS_MAX && semwords_can(some, count);
 	}
 	return 0;
 }
@@ -81,13 +86,13 @@ static bool is_valid(const struct timespec *time)
 	return time->tv_sec >= 0 && time->tv_nsec >= 0 && time->tv_nsec < SECOND_NS;
 }
 
-/* One operation on a set that we share: 0 or -errno, or SHARED_ASK. */
+/* Of a set that we share: 0 or -errno, or SHARED_ASK. */
 static int operate_quickly(int id, const struct sembuf *operations, size_t count,
                            const struct timespec *timeout)
 {
-	if (count != 1 || timeout || id < 0)
+	if (count < 1 || count > SHARED_OPERATIONS_MAX || timeout || id < 0)
 		return SHARED_ASK;
-	return shared_semop(id, operations);
+	return shared_semop(id, operations, count);
 }
 
 static long operate(int id, const struct sembuf *operations, size_t count,
@@ -97,6 +102,7 @@ static long operate(int id, const struct sembuf *operations, size_t count,
 	struct shared_key key = {WIRE_SEM, (uint64_t)id, NULL};
 	struct timespec time = {0};
 	bool undo = false;
+	bool quick = false;
 	int result;
 
 	/* As the kernel has it. */
@@ -108,7 +114,7 @@ static long operate(int id, const struct sembuf *operations, size_t count,
 	if (result == 0)
 		result = judge_count(count);
 	if (result == 0)
-		result = look_for_undo(operations, count, &undo);
+		result = look_through(operations, count, &undo, &quick);
 	if (result == 0 && (id < 0 || (timeout && !is_valid(&time))))
 		result = -EINVAL;
 	if (result < 0)
@@ -121,7 +127,7 @@ static long operate(int id, const struct sembuf *operations, size_t count,
 	if (undo)
 		return ask_ipc_present(&call, CLIENT_NEVER_RESUME, false);
 	result = ask_ipc(&call, CLIENT_NEVER_RESUME, false);
-	if (result >= 0 && count == 1)
+	if (result >= 0 && quick)
 		shared_note(&key);
 	return result;
 }

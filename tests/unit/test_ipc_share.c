@@ -209,7 +209,7 @@ static void operate(struct object *object)
 	int result = SEMWORDS_ASK;
 
 	if (object->memory && choose(4))
-		result = semwords_operate(&object->words, &one, now->pid, now->now);
+		result = semwords_operate(&object->words, &one, 1, now->pid, now->now);
 	seen.quick += result != SEMWORDS_ASK;
 	if (result == SEMWORDS_ASK) {
 		ask_begin(WIRE_SEM_OP, object);

@@ -26,7 +26,7 @@ static int operate(const struct semwords *words, unsigned short at, short by, sh
 {
 	struct sembuf operation = {at, by, flags};
 
-	return semwords_operate(words, &operation, 42, 43);
+	return semwords_operate(words, &operation, 1, 42, 43);
 }
 
 Test(semwords, one_operation)
@@ -50,6 +50,35 @@ Test(semwords, one_operation)
 	cr_expect_eq(operate(&words, 0, SEMSET_VALUE_MAX, 0), 0);
 	cr_expect_eq(operate(&words, 0, 1, 0), -ERANGE);
 	cr_expect_eq(operate(&words, 2, -32768, IPC_NOWAIT), -EAGAIN);
+}
+
+static int operate_twice(const struct semwords *words, struct sembuf one, struct sembuf other)
+{
+	const struct sembuf both[] = {one, other};
+
+	return semwords_operate(words, both, 2, 42, 43);
+}
+
+/* All of them, or none. */
+Test(semwords, several_operations)
+{
+	struct sembuf zero = {1, 0, IPC_NOWAIT}, up = {1, 1, 0}, down = {1, -2, IPC_NOWAIT};
+	struct semwords words;
+
+	make(&words);
+	semwords_thaw(&words);
+	cr_expect_eq(operate_twice(&words, zero, up), 0);
+	cr_expect_eq(operate_twice(&words, zero, up), -EAGAIN);
+	cr_expect_eq(operate_twice(&words, up, down), 0);
+	cr_expect_eq(semwords_get(&words, 1).value, 0);
+	cr_expect_eq(operate_twice(&words, up, down), -EAGAIN);
+	down.sem_flg = 0;
+	cr_expect_eq(operate_twice(&words, up, down), SEMWORDS_ASK, "would wait");
+	cr_expect_eq(operate_twice(&words, up, (struct sembuf){1, SEMSET_VALUE_MAX, 0}), -ERANGE);
+	cr_expect_eq(operate_twice(&words, up, (struct sembuf){2, 1, 0}), SEMWORDS_ASK);
+	cr_expect_eq(operate_twice(&words, up, (struct sembuf){1, 1, SEM_UNDO}), SEMWORDS_ASK);
+	cr_expect_eq(semwords_get(&words, 1).value, 0);
+	cr_expect_eq(semwords_get(&words, 2).value, 0);
 }
 
 Test(semwords, frozen_values)
