@@ -62,7 +62,8 @@ struct ipc_object {
 	uint32_t pid[2];   /* SHM */
 	uint64_t size;     /* SHM: bytes; SEM: semaphores */
 	uint64_t count;    /* SHM: attachments; SEM: struct ipc_undo of it that there are */
-	uint64_t body;     /* SEM: struct semset; MSG, MQ: struct queue; see ipc_body */
+	uint64_t body;     /* SEM: struct semset; MSG, MQ: struct queue. Of what is shared it is
+	                      true only while that is frozen, as when an operation looks */
 	uint64_t name;     /* MQ: its block, WIRE_NAME_SIZE bytes */
 	uint64_t secret[3]; /* MQ: for O_RDONLY, O_WRONLY, O_RDWR */
 	uint64_t creator;  /* the block of a struct store_creator */
@@ -175,18 +176,6 @@ struct ipc_change {
 static inline const struct ipc_header *ipc_header(const struct ipc *ipc)
 {
 	return (const struct ipc_header *)(ipc->arena.bytes + arena_tables(&ipc->arena));
-}
-
-/* Where an object's body is: in the daemon's own arena, which no client has. Of what is shared it
- * is true only while that is frozen, as it is whenever an operation looks: see ipc_share.h. */
-struct ipc_body {
-	struct arena *arena;
-	uint64_t at;
-};
-
-static inline struct ipc_body ipc_body(struct ipc *ipc, const struct ipc_object *object)
-{
-	return (struct ipc_body){&ipc->arena, object->body};
 }
 
 /* ipc.c: a turn without an asker: what follows, up to ipc_end_lone, is rolled back if the worker is

@@ -11,8 +11,7 @@ enum { ENTRIES_MAX = WIRE_BYTES_MAX / sizeof(struct wire_ipc_entry), FAMILY_SHIF
 static void describe_queue(struct ipc *ipc, const struct ipc_object *object,
                            struct wire_ipc_stat *stat)
 {
-	struct ipc_body body = ipc_body(ipc, object);
-	const struct queue *queue = arena_at(body.arena, body.at, sizeof *queue);
+	const struct queue *queue = arena_at(&ipc->arena, object->body, sizeof *queue);
 
 	if (!queue)
 		return;
@@ -29,8 +28,7 @@ static void describe_queue(struct ipc *ipc, const struct ipc_object *object,
 static void describe_set(struct ipc *ipc, const struct ipc_object *object,
                          struct wire_ipc_stat *stat)
 {
-	struct ipc_body body = ipc_body(ipc, object);
-	const struct semset *set = semset_at(body.arena, body.at, object->size);
+	const struct semset *set = semset_at(&ipc->arena, object->body, object->size);
 
 	if (set)
 		stat->time[0] = set->otime;

@@ -313,7 +313,6 @@ int ipc_mq_send(struct ipc *ipc, struct ipc_call *call)
 	const struct queue_stamp stamp = {(uint32_t)call->peer->pid, ipc_now()};
 	const struct ipc_object *object;
 	const struct queue *queue;
-	struct ipc_body body;
 	int access;
 	int result;
 
@@ -323,8 +322,7 @@ int ipc_mq_send(struct ipc *ipc, struct ipc_call *call)
 	queue = object ? ipc_queue(ipc, object) : NULL;
 	if (!queue || access == O_RDONLY)
 		return -EBADF;
-	body = ipc_body(ipc, object);
-	result = queue_send(body.arena, body.at, asked->number, call->bytes, asked->length,
+	result = queue_send(&ipc->arena, object->body, asked->number, call->bytes, asked->length,
 	                    &stamp);
 	if (result == -EAGAIN)
 		return wait_for(call, object);
@@ -347,15 +345,14 @@ int ipc_mq_receive(struct ipc *ipc, struct ipc_call *call)
 	int access;
 	const struct ipc_object *object = ipc_mq_asked(ipc, call, &access);
 	const struct queue *queue = object ? ipc_queue(ipc, object) : NULL;
-	struct ipc_body body;
 	int64_t result;
 
 	if (!queue || access == O_WRONLY)
 		return -EBADF;
 	if (asked->size < queue->size_max)
 		return -EMSGSIZE;
-	body = ipc_body(ipc, object);
-	result = queue_receive(body.arena, body.at, &wish, call->text, &call->told.type, &stamp);
+	result = queue_receive(&ipc->arena, object->body, &wish, call->text, &call->told.type,
+	                       &stamp);
 	if (result == -EAGAIN)
 		return wait_for(call, object);
 	if (result < 0)

@@ -130,7 +130,7 @@ static int set_queue(struct ipc *ipc, struct ipc_call *call, const struct ipc_ob
 	result = ipc_set_owner(ipc, call, object);
 	if (result < 0)
 		return result;
-	ARENA_SET(ipc_body(ipc, object).arena, queue->bytes_max, stat.size);
+	ARENA_SET(&ipc->arena, queue->bytes_max, stat.size);
 	/* Who waits may be let in now, or no longer. */
 	ipc_changed(ipc, object);
 	return 0;
@@ -138,7 +138,6 @@ static int set_queue(struct ipc *ipc, struct ipc_call *call, const struct ipc_ob
 
 void ipc_msg_discard(struct ipc *ipc, const struct ipc_object *object)
 {
-	struct ipc_body body = ipc_body(ipc, object);
 	const struct queue *queue = ipc_queue(ipc, object);
 	const struct queue_message *last = NULL;
 	uint64_t first;
@@ -146,8 +145,8 @@ void ipc_msg_discard(struct ipc *ipc, const struct ipc_object *object)
 	if (!queue)
 		return;
 	if (queue->count)
-		last = arena_at(body.arena, queue->last, sizeof *last);
-	queue_free(body.arena, body.at, &first);
+		last = arena_at(&ipc->arena, queue->last, sizeof *last);
+	queue_free(&ipc->arena, object->body, &first);
 	/* Of which chain it will be the beginning. */
 	if (!last)
 		return;
@@ -199,7 +198,6 @@ int ipc_msg_send(struct ipc *ipc, struct ipc_call *call)
 	const struct wire_ipc *asked = call->asked;
 	const struct queue_stamp stamp = stamp_of(call);
 	const struct ipc_object *object;
-	struct ipc_body body;
 	int result;
 
 	if (asked->length > ipc->limits.msgmax)
@@ -211,8 +209,7 @@ int ipc_msg_send(struct ipc *ipc, struct ipc_call *call)
 		result = ipc_allow(call, object, 0222);
 	if (result < 0)
 		return result;
-	body = ipc_body(ipc, object);
-	result = (int)as_memory(queue_send(body.arena, body.at, asked->type, call->bytes,
+	result = (int)as_memory(queue_send(&ipc->arena, object->body, asked->type, call->bytes,
 	                                   asked->length, &stamp));
 	if (result == -EAGAIN && !(asked->flags & IPC_NOWAIT))
 		return wait_for(call, object);
@@ -231,7 +228,6 @@ int ipc_msg_receive(struct ipc *ipc, struct ipc_call *call)
 		.room = asked->size < WIRE_BYTES_MAX ? asked->size : WIRE_BYTES_MAX,
 	};
 	const struct ipc_object *object;
-	struct ipc_body body;
 	int64_t result;
 
 	if (asked->id < 0 || (int64_t)asked->size < 0)
@@ -244,8 +240,8 @@ int ipc_msg_receive(struct ipc *ipc, struct ipc_call *call)
 		result = ipc_allow(call, object, 0444);
 	if (result < 0)
 		return (int)result;
-	body = ipc_body(ipc, object);
-	result = queue_receive(body.arena, body.at, &wish, call->text, &call->told.type, &stamp);
+	result = queue_receive(&ipc->arena, object->body, &wish, call->text, &call->told.type,
+	                       &stamp);
 	if (result == -EAGAIN)
 		return asked->flags & IPC_NOWAIT ? -ENOMSG : wait_for(call, object);
 	if (result < 0)

@@ -351,9 +351,7 @@ int ipc_own(struct ipc *ipc, struct ipc_call *call, enum wire_family family,
 
 const struct queue *ipc_queue(struct ipc *ipc, const struct ipc_object *object)
 {
-	struct ipc_body body = ipc_body(ipc, object);
-
-	return arena_at(body.arena, body.at, sizeof(struct queue));
+	return arena_at(&ipc->arena, object->body, sizeof(struct queue));
 }
 
 struct wire_ipc_stat ipc_describe(const struct ipc_object *object)

@@ -13,9 +13,7 @@ enum { UNDO_STRUCT_SIZE = 20, UNDO_ENTRIES = 500 };
 
 static const struct semset *set_of(struct ipc *ipc, const struct ipc_object *object)
 {
-	struct ipc_body body = ipc_body(ipc, object);
-
-	return semset_at(body.arena, body.at, object->size);
+	return semset_at(&ipc->arena, object->body, object->size);
 }
 
 /* Whose the set is, for people: the last to have had to do with it. */
@@ -137,7 +135,6 @@ static int tell_all(struct ipc_call *call, const struct semset *set, uint64_t co
 
 static int set_all(struct ipc *ipc, struct ipc_call *call, const struct ipc_object *object)
 {
-	struct ipc_body body = ipc_body(ipc, object);
 	const uint16_t *values = call->bytes;
 	int result;
 
@@ -149,7 +146,7 @@ static int set_all(struct ipc *ipc, struct ipc_call *call, const struct ipc_obje
 	for (uint64_t i = 0; i < object->size; i++)
 		if (values[i] > SEMSET_VALUE_MAX)
 			return -ERANGE;
-	result = semset_set_all(body.arena, body.at, object->size, values,
+	result = semset_set_all(&ipc->arena, object->body, object->size, values,
 	                        (uint32_t)call->peer->pid);
 	if (result < 0)
 		return result;
@@ -192,7 +189,6 @@ static int set_value(struct ipc *ipc, struct ipc_call *call)
 {
 	const struct wire_ipc *asked = call->asked;
 	const struct ipc_object *object;
-	struct ipc_body body;
 	int result;
 
 	if (asked->value < 0 || asked->value > SEMSET_VALUE_MAX)
@@ -207,8 +203,7 @@ static int set_value(struct ipc *ipc, struct ipc_call *call)
 		result = ipc_sem_undo_void(ipc, object, (uint16_t)asked->number);
 	if (result < 0)
 		return result;
-	body = ipc_body(ipc, object);
-	result = semset_set(body.arena, body.at, object->size, (uint16_t)asked->number,
+	result = semset_set(&ipc->arena, object->body, object->size, (uint16_t)asked->number,
 	                    asked->value, (uint32_t)call->peer->pid);
 	if (result < 0)
 		return result;
@@ -221,9 +216,7 @@ static int set_value(struct ipc *ipc, struct ipc_call *call)
 /* The undo values of a set that is no more go when they are next come across. */
 static void remove_set(struct ipc *ipc, const struct ipc_object *object)
 {
-	struct ipc_body body = ipc_body(ipc, object);
-
-	semset_free(body.arena, body.at, object->size);
+	semset_free(&ipc->arena, object->body, object->size);
 	ARENA_SET(&ipc->arena, ipc_header(ipc)->semaphores,
 	          ipc_header(ipc)->semaphores - object->size);
 	ipc_remove(ipc, object);
@@ -310,11 +303,10 @@ static void note_start(struct ipc *ipc, const struct ipc_presence *presence)
 static int operate(struct ipc *ipc, struct ipc_call *call, const struct operations *all,
                    const struct ipc_object *object, const struct ipc_presence *presence)
 {
-	struct ipc_body body = ipc_body(ipc, object);
 	struct semset_block block;
 	int result;
 
-	result = semset_operate(body.arena, body.at, object->size, all->each, all->count,
+	result = semset_operate(&ipc->arena, object->body, object->size, all->each, all->count,
 	                        presence ? ipc_sem_undo_of(ipc, presence, object) : NULL,
 	                        (uint32_t)call->peer->pid, ipc_now(), &block);
 	if (result == -EAGAIN && !block.no_wait) {

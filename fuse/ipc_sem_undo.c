@@ -179,13 +179,11 @@ bool ipc_sem_leave(struct ipc *ipc, const struct ipc_presence *presence)
 {
 	const struct ipc_undo *undo = undo_at(ipc, presence->undos);
 	const struct ipc_object *object = undo ? object_of(ipc, undo) : NULL;
-	struct ipc_body body;
 
 	if (!undo)
 		return false;
 	if (object) {
-		body = ipc_body(ipc, object);
-		semset_undo(body.arena, body.at, object->size,
+		semset_undo(&ipc->arena, object->body, object->size,
 		            undo->epoch == object->undo_epoch ? undo->adjust : NULL, presence->pid,
 		            ipc_now());
 		ipc_changed(ipc, object);

@@ -7,8 +7,7 @@
 static int import_set(struct ipc *ipc, const struct ipc_object *object,
                       const struct ipc_shared *shared)
 {
-	struct ipc_body body = ipc_body(ipc, object);
-	const struct semset *set = semset_at(body.arena, body.at, object->size);
+	const struct semset *set = semset_at(&ipc->arena, object->body, object->size);
 	int64_t otime = __atomic_load_n(&shared->words.head->otime, __ATOMIC_RELAXED);
 
 	if (!set || shared->words.count != object->size)
@@ -17,18 +16,17 @@ static int import_set(struct ipc *ipc, const struct ipc_object *object,
 		struct semset_one one = semwords_get(&shared->words, i);
 
 		if (one.value != set->one[i].value || one.pid != set->one[i].pid)
-			arena_set(body.arena, &set->one[i], &one, sizeof one);
+			arena_set(&ipc->arena, &set->one[i], &one, sizeof one);
 	}
 	if (otime > set->otime)
-		ARENA_SET(body.arena, set->otime, otime);
+		ARENA_SET(&ipc->arena, set->otime, otime);
 	return 0;
 }
 
 static void export_set(struct ipc *ipc, const struct ipc_object *object,
                        const struct ipc_shared *shared)
 {
-	struct ipc_body body = ipc_body(ipc, object);
-	const struct semset *set = semset_at(body.arena, body.at, object->size);
+	const struct semset *set = semset_at(&ipc->arena, object->body, object->size);
 
 	for (uint32_t i = 0; set && i < shared->words.count; i++)
 		semwords_put(&shared->words, i, &set->one[i]);
@@ -53,7 +51,6 @@ static void import_stamps(struct ipc *ipc, const struct queue *queue,
 static int import_queue(struct ipc *ipc, const struct ipc_object *object,
                         const struct ipc_shared *shared)
 {
-	struct ipc_body body = ipc_body(ipc, object);
 	const struct queue *queue = ipc_queue(ipc, object);
 	const struct queue_stamp none = {0};
 	uint64_t bytes_max;
@@ -67,14 +64,14 @@ static int import_queue(struct ipc *ipc, const struct ipc_object *object,
 		return -EBADMSG;
 	/* There may be more than there is to be from now on. */
 	bytes_max = queue->bytes_max;
-	ARENA_SET(body.arena, queue->bytes_max, UINT64_MAX);
+	ARENA_SET(&ipc->arena, queue->bytes_max, UINT64_MAX);
 	for (uint32_t i = 0; i < shared->slots.count && result == 0; i++) {
 		size = slots_next_frozen(&shared->slots, &sequence, &type, &bytes);
 		if (size < 0)
 			break;
-		result = queue_send(body.arena, body.at, type, bytes, (size_t)size, &none);
+		result = queue_send(&ipc->arena, object->body, type, bytes, (size_t)size, &none);
 	}
-	ARENA_SET(body.arena, queue->bytes_max, bytes_max);
+	ARENA_SET(&ipc->arena, queue->bytes_max, bytes_max);
 	import_stamps(ipc, queue, shared->slots.head);
 	/* What is not a message was written there by a client. */
 	return result == -ENOMEM || result == -ENOSPC ? -ENOMEM : 0;
