@@ -64,12 +64,10 @@ enum { STALE = 1 };
 /* Does an answer to this come with a file? */
 static bool brings_file(const struct wire_request *request, const struct wire_reply *reply)
 {
-	enum wire_op op = request->header.op;
-
-	if (reply->result < 0 || (wire_is_on_paths(op) && reply->result == WIRE_ELSEWHERE))
+	if (reply->result < 0 ||
+	    (wire_is_on_paths(request->header.op) && reply->result == WIRE_ELSEWHERE))
 		return false;
-	return op == WIRE_OPEN || op == WIRE_TRADE || op == WIRE_OPEN_PATH ||
-	       (op == WIRE_LOOKUP && (request->flags & WIRE_WANT_FILE));
+	return wire_brings_file(request);
 }
 
 bool client_is_stale(const struct wire_request *request, const struct wire_reply *reply)

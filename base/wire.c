@@ -58,6 +58,16 @@ bool wire_takes_file(unsigned op)
 	return op == WIRE_ADOPT || op == WIRE_LINK_FILE || op == WIRE_MQ_OF;
 }
 
+bool wire_brings_file(const struct wire_request *request)
+{
+	switch (request->header.op) {
+	case WIRE_OPEN: case WIRE_OPEN_PATH: case WIRE_TRADE: return true;
+	case WIRE_LOOKUP: return request->flags & WIRE_WANT_FILE;
+	case WIRE_ROADS: return request->flags & (WIRE_WANT_MARKS | WIRE_WANT_FOLDER);
+	default: return false;
+	}
+}
+
 /* How many paths an operation takes. */
 static int path_count(enum wire_op op)
 {

@@ -145,6 +145,11 @@ enum {
 	WIRE_FOLLOW = 1,    /* LOOKUP, LINK, PATH_OF: follow a link at the end, too */
 	WIRE_WANT_FILE = 2, /* LOOKUP */
 	WIRE_FOLDER = 4,    /* REMOVE: a folder, and nothing else */
+	WIRE_WANT_MARKS = 16, /* ROADS: the answer has the memory of base/marks.h, by SCM_RIGHTS */
+	WIRE_WANT_FOLDER = 32, /* ROADS: the answer has the folder from which files are opened by
+	                          number: see there. -EPERM: the asker may have neither;
+	                          -EOPNOTSUPP: there is none. To be asked by who has been told a
+	                          number, and of no older daemon */
 	WIRE_TO_EXECUTE = 8, /* LOOKUP with WIRE_WANT_FILE: if the daemon has the file open for
 	                        writing for no need, it closes it */
 };
@@ -204,7 +209,8 @@ struct wire_roads {
 	uint64_t limited_share; /* st_dev of the asker's own share (EDQUOT); 0: it has none */
 	int32_t refusal;        /* why the mount has no passthrough: -errno; 0: it has */
 	uint32_t source;        /* where memory comes from: enum anon_kind */
-	uint64_t reserved;
+	uint64_t number;        /* OPEN, OPEN_PATH, LOOKUP of a name in the root folder: by which
+	                           that file can be opened again without asking; 0: it can't */
 };
 
 enum { WIRE_LIMIT_SIZE = 1, WIRE_LIMIT_INODES, WIRE_LIMIT_USER_SIZE };
@@ -298,6 +304,8 @@ int wire_check_reply(const struct wire_reply *reply, size_t size,
 bool wire_is_on_paths(unsigned op);
 bool wire_is_ipc(unsigned op); /* then it carries what wire_ipc.h says instead */
 bool wire_takes_file(unsigned op); /* by SCM_RIGHTS; no other may have one */
+/* Does an answer that is a success bring one? Not what leads elsewhere. */
+bool wire_brings_file(const struct wire_request *request);
 static inline const struct wire_places *wire_places_of(const struct wire_request *request)
 {
 	return (const struct wire_places *)(request + 1);

@@ -14,6 +14,7 @@ struct keep;
 struct loop;
 struct store;
 struct limits;
+struct marks;
 struct tokens;
 
 struct door_options {
@@ -24,6 +25,8 @@ struct door_options {
 	struct tokens *tokens;    /* for open files at the mount; borrowed; NULL: there are none */
 	struct limits *limits;    /* likewise */
 	struct ipc *ipc;          /* likewise */
+	const struct marks *marks; /* likewise: those of the store; NULL: there are none */
+	int marks_file;           /* borrowed */
 	struct wire_roads roads;  /* likewise, but for the limits */
 	/* For whoever wants to know when there is no connection, and when the first is to come: he
 	 * says how many milliseconds it must wait. Either both or none. */

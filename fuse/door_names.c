@@ -46,6 +46,9 @@ int call_open(struct call *call)
 	call->fd = fd;
 	call->reply.ino = store_node_ino(node);
 	call->reply.created = created;
+	/* Which is of use to who can ask for roads. */
+	if (request->header.version >= WIRE_VERSION_NEW)
+		call->reply.roads.number = store_number(store, request->name);
 	return 0;
 }
 

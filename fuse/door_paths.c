@@ -3,6 +3,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/capability.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -10,6 +11,7 @@
 #include "base/name.h"
 #include "fuse/door_i.h"
 #include "fuse/judge.h"
+#include "fuse/marks.h"
 #include "fuse/peer.h"
 #include "fuse/tree.h"
 #include "fuse/walk.h"
@@ -107,11 +109,46 @@ static int tell_stat(const struct store_node *node, struct wire_stat *ret_stat)
 	return 0;
 }
 
+/* The path is a name of the root folder, and no link was followed. */
+static void tell_number(struct call *call, const struct walk *walk)
+{
+	const struct wire_places *places = wire_places_of(call->request);
+
+	if (!places->base[0].ino && walk->last == WALK_NAME &&
+	    walk->folder == store_root(store_of(call)) &&
+	    places->length[0] == strlen(walk->name) &&
+	    memcmp(wire_path(call->request, 0), walk->name, strlen(walk->name)) == 0)
+		call->reply.roads.number = store_number(store_of(call), walk->name);
+}
+
+/* Our own user may; but where nobody would judge it, who may search the root whatever its mode. As
+ * the files' folder can be written to, too: who has that right may do as much by the store. */
+static int give_place(struct call *call)
+{
+	const struct door_options *options = &call->connection->door->options;
+	struct peer peer;
+
+	init_peer(&peer, call);
+	if (!options->marks)
+		return -EOPNOTSUPP;
+	if (peer.actor.uid != geteuid() ||
+	    (options->marks->road == MARKS_IN_FOLDER &&
+	     !judge_has_capability(&peer.actor, CAP_DAC_OVERRIDE)))
+		return -EPERM;
+	if (call->request->flags & WIRE_WANT_MARKS)
+		call->fd = fcntl(options->marks_file, F_DUPFD_CLOEXEC, 0);
+	else
+		call->fd = store_open_place(store_of(call));
+	return call->fd < 0 ? -errno : 0;
+}
+
 int call_roads(struct call *call)
 {
 	const struct door *door = call->connection->door;
 	const char *mountpoint = door->options.mountpoint;
 
+	if (call->request->flags & (WIRE_WANT_MARKS | WIRE_WANT_FOLDER))
+		return give_place(call);
 	call->reply.roads = door->options.roads;
 	call_tell_limits(call);
 	if (mountpoint)
@@ -129,6 +166,8 @@ int call_lookup(struct call *call)
 	result = go_to_something(call, &peer, end_of(call), &walk);
 	if (result == 0)
 		result = tell_stat(walk.node, &call->told.stat);
+	if (result == 0)
+		tell_number(call, &walk);
 	if (result || !(call->request->flags & WIRE_WANT_FILE))
 		return result;
 	if (call->request->flags & WIRE_TO_EXECUTE)
@@ -183,6 +222,7 @@ int call_open_path(struct call *call)
 		call->told.stat.mode = S_IFREG;
 		return 0;
 	}
+	tell_number(call, &walk);
 	return tell_stat(walk.node, &call->told.stat);
 }
 

@@ -184,6 +184,9 @@ int limit_change(struct limits *limits, uid_t uid, uint32_t what, uint64_t value
 		return -EPERM;
 	if (what)
 		result = value >> 60 ? -EINVAL : change(limits, what, value);
+	/* Where there is a limit is told with each file. */
+	if (result == 0 && what)
+		store_change_marks(limits->store);
 	if (result == 0)
 		tell(limits, ret_limits);
 	return result;

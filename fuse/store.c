@@ -23,6 +23,7 @@
 #include "base/name.h"
 #include "base/own.h"
 #include "fuse/anon.h"
+#include "fuse/marks.h"
 #include "fuse/memory.h"
 
 enum { ROOM_WORTH_GIVING_BACK = 1024 };
@@ -80,11 +81,14 @@ int entry_new(struct store *store, const struct journal_entry *from, size_t reco
 	return 0;
 }
 
+/* Every name that ceases to lead where it has led comes by here. */
 void entry_forget(struct store *store, struct store_entry *entry)
 {
 	struct store_node *node = entry->node;
 	struct store_node *folder = entry->folder;
 
+	if (store->marks && folder->ino == STORE_ROOT_INO)
+		marks_change(store->marks, entry->name, strlen(entry->name));
 	shares_remove(&store->names, record_of(node)->creator_uid);
 	order_remove(&store->order, entry->cookie);
 	order_remove(&folder->folder->order, entry->cookie);

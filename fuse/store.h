@@ -13,6 +13,7 @@
 
 struct anon;
 struct journal;
+struct marks;
 struct store;
 struct store_node;
 struct store_entry;
@@ -216,6 +217,17 @@ const char *store_entry_name(const struct store_entry *entry);
 uint64_t store_entry_cookie(const struct store_entry *entry);
 struct store_node *store_entry_node(const struct store_entry *entry);
 struct store_node *store_entry_folder(const struct store_entry *entry);
+
+/* For those who remember where names of the root folder lead, and open the files themselves, by
+ * number (base/marks.h). From now on the marks (borrowed) change with the names. 0, or -EOPNOTSUPP
+ * where files can't be opened so. */
+int store_have_marks(struct store *store, struct marks *marks);
+void store_change_marks(struct store *store); /* all of them */
+/* What WIRE_WANT_FOLDER gives: a folder, O_PATH, owned by the caller, or -errno. There are marks.
+ */
+int store_open_place(struct store *store);
+/* The number of the file that this name of the root folder leads to; 0: it has none. */
+uint64_t store_number(struct store *store, const char *name);
 
 /* Told of each folder whose entries or attributes have changed, for whoever caches them. One
  * listener at most; NULL: none. */

@@ -75,6 +75,7 @@ struct store {
 	int leftover;       /* owned, or -1: see store_close_later */
 	int root;           /* the root's object, by path only; owned, or -1 */
 	struct store_protected protected;
+	struct marks *marks; /* borrowed; NULL: nobody remembers where names lead */
 	void (*changed)(void *details, uint64_t ino); /* NULL: nobody listens */
 	void *changed_details;
 };

@@ -29,6 +29,7 @@
 #include "fuse/keep.h"
 #include "fuse/limit.h"
 #include "fuse/loop.h"
+#include "fuse/marks.h"
 #include "fuse/mount.h"
 #include "fuse/options.h"
 #include "fuse/reap.h"
@@ -66,6 +67,7 @@ struct worker {
 	struct tokens tokens;
 	struct fs *fs;
 	struct reaper *reaper;
+	int marks_file; /* owned; -1: there is none */
 };
 
 static _Noreturn void fail(int result, const char *doing, const char *what)
@@ -529,6 +531,18 @@ static void watch_disturbance(const struct worker *worker, struct door_options *
 	door->details = worker->fs;
 }
 
+/* So that clients may open what they have opened before without asking. */
+static void publish_names(struct worker *worker, struct door_options *door)
+{
+	struct marks *marks;
+
+	if (marks_new(&marks, &worker->marks_file) < 0 ||
+	    store_have_marks(worker->store, marks) < 0)
+		return;
+	door->marks = marks;
+	door->marks_file = worker->marks_file;
+}
+
 /* What the library is to know. */
 static void tell_roads(struct worker *worker, struct door_options *door)
 {
@@ -568,6 +582,7 @@ static void open_doors(struct worker *worker)
 		open_fs(worker);
 	tell_roads(worker, &door);
 	watch_disturbance(worker, &door);
+	publish_names(worker, &door);
 	/* Listening comes last: who can connect is served. */
 	sock = listener(worker);
 	result = sock < 0 ? sock : door_new(&worker->door, worker->loop, worker->store,
@@ -607,6 +622,7 @@ static void close_all(struct worker *worker)
 	if (worker->ending != END_LEAVE)
 		anon_leave_seat(&worker->anon, worker->seat);
 	anon_deinit(&worker->anon);
+	fd_close_at(&worker->marks_file);
 	fd_close_at(&worker->seat);
 }
 
@@ -617,6 +633,7 @@ int worker_run(const struct options *options)
 		.options = options,
 		.seat = -1,
 		.anon = {.folder = -1, .nodes = -1, .namespace = -1},
+		.marks_file = -1,
 	};
 	int result;
 

@@ -55,6 +55,7 @@ enum mmap_mode {
  *   errand.c spare              memory for calls under way, lock-free
  *   roads.c  known, limited,    what the daemon said of its mount and of limits, lock-free
  *            limited_share
+ *   known.c  places, known      what names led to, lock-free
  *   heap.c   heap               written once
  *   stream.c stream_begin       where directory streams lie; each has a lock of its own
  *   actions.c held              descriptors for posix_spawn's children, lock-free

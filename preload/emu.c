@@ -6,6 +6,7 @@
 #include "base/sys.h"
 #include "preload/ask.h"
 #include "preload/boot.h"
+#include "preload/known.h"
 #include "preload/paths.h"
 #include "preload/umask.h"
 #include "preload/way.h"
@@ -40,7 +41,8 @@ static bool is_other(int result)
 	return result == -EISDIR || result == -ENXIO;
 }
 
-int emu_open(const struct name *name, int flags, mode_t mode)
+static int ask_open(const struct name *name, int flags, mode_t mode,
+                    const struct known_name *sought)
 {
 	struct wire_request request = wire_request_make(WIRE_OPEN);
 	struct client_answer answer;
@@ -58,7 +60,17 @@ int emu_open(const struct name *name, int flags, mode_t mode)
 	/* It comes close-on-exec, lest another thread's fork and exec take it along. */
 	if (!(flags & O_CLOEXEC))
 		sys_fcntl(answer.fd, F_SETFD, 0);
+	known_learn_file(sought, &answer);
 	return answer.fd;
+}
+
+int emu_open(const struct name *name, int flags, mode_t mode)
+{
+	struct known_name sought = known_name(name->bytes, name->length);
+	struct stat ignored;
+	int result = known_open(&sought, flags, &ignored);
+
+	return result >= 0 ? result : ask_open(name, flags, mode, &sought);
 }
 
 int emu_unlink(const struct name *name)

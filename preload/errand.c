@@ -92,6 +92,13 @@ long way_ask(struct way *way, struct wire_request *request, struct client_answer
 	return go_elsewhere(way, teller, ret_answer->told.text_length);
 }
 
+struct known_name way_known_name(const struct way *way)
+{
+	if (way->base.ino || strchr(way->path, '/'))
+		return (struct known_name){.bytes = ""};
+	return known_name(way->path, strlen(way->path));
+}
+
 long way_find(struct way *way, bool nofollow, struct wire_stat *ret_stat)
 {
 	struct wire_request request = wire_request_make(WIRE_LOOKUP);

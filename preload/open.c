@@ -8,6 +8,7 @@
 
 #include "base/own.h"
 #include "preload/export.h"
+#include "preload/known.h"
 #include "preload/paths.h"
 #include "preload/pool.h"
 #include "preload/real.h"
@@ -48,6 +49,7 @@ static long open_served(const struct errand *errand, struct way *way)
 {
 	const struct opening *opening = errand->details;
 	struct wire_request request = wire_request_make(WIRE_OPEN_PATH);
+	struct known_name sought = way_known_name(way);
 	struct client_answer answer;
 	mode_t type;
 	long result;
@@ -73,16 +75,23 @@ static long open_served(const struct errand *errand, struct way *way)
 	/* It comes close-on-exec, lest another thread's fork and exec take it along. */
 	if (!(opening->flags & O_CLOEXEC))
 		sys_fcntl(answer.fd, F_SETFD, 0);
+	known_learn(&sought, answer.reply.roads.number, answer.told.stat.dev,
+	            answer.told.stat.ino);
 	return answer.fd;
 }
 
 static int emu_open_path(int dirfd, const char *path, int flags, mode_t mode)
 {
+	struct known_name sought = way_known_path(path);
 	struct opening opening = {flags, mode};
-	int result = sysv_proc_open(path, flags);
+	struct stat ignored;
+	int fd = sysv_proc_open(path, flags);
 
-	if (result != -ENOSYS)
-		return result;
+	if (fd != -ENOSYS)
+		return fd;
+	fd = known_open(&sought, flags, &ignored);
+	if (fd >= 0)
+		return fd;
 	return (int)way_go(dirfd, path, &(struct errand){
 		.natively = open_natively,
 		.served = open_served,

@@ -14,6 +14,7 @@
 #include "preload/ask.h"
 #include "preload/emu.h"
 #include "preload/export.h"
+#include "preload/known.h"
 #include "preload/real.h"
 #include "preload/table.h"
 #include "preload/trace.h"
@@ -35,7 +36,7 @@ static void fill_in(struct wire_request *request, mode_t mode, unsigned value)
 /* A value that can't be is refused when the semaphore would have to be made, and not looked at
  * otherwise; with O_EXCL it always would be (glibc). */
 static int request_open(const struct name *name, int oflag, mode_t mode, unsigned value,
-                        int *ret_fd)
+                        const struct known_name *sought, int *ret_fd)
 {
 	struct wire_request request = wire_request_make(WIRE_OPEN);
 	bool impossible = (oflag & O_CREAT) && value > SEM_VALUE_MAX;
@@ -55,25 +56,35 @@ static int request_open(const struct name *name, int oflag, mode_t mode, unsigne
 		return -EINVAL;
 	if (result == -ENXIO) {
 		result = emu_open_other(name->bytes, O_RDWR | O_NOFOLLOW | O_CLOEXEC, 0, result);
-		answer.fd = result;
+		*ret_fd = result;
+		return result < 0 ? result : 0;
 	}
 	if (result < 0)
 		return result;
+	known_learn_file(sought, &answer);
 	*ret_fd = answer.fd;
 	return 0;
 }
 
 static int emu_sem_open(const char *name, int oflag, mode_t mode, unsigned value, sem_t **ret_sem)
 {
+	int flags = O_RDWR | O_CLOEXEC | (oflag & (O_CREAT | O_EXCL));
 	OWN_FD file = -1;
+	struct known_name sought;
 	struct name parsed;
+	struct stat status;
 	int result = emu_parse(NAME_SEMAPHORE, name, &parsed);
 
-	if (result == 0)
-		result = request_open(&parsed, oflag, mode, value, &file);
 	if (result < 0)
 		return result;
-	result = table_open(file, ret_sem);
+	sought = known_name(parsed.bytes, parsed.length);
+	file = known_open(&sought, flags, &status);
+	if (file >= 0)
+		return table_open(file, &status, ret_sem);
+	result = request_open(&parsed, oflag, mode, value, &sought, &file);
+	if (result < 0)
+		return result;
+	result = table_open(file, NULL, ret_sem);
 	/* glibc gives the file its name last. Without O_EXCL it may be another's. */
 	if (result < 0 && (oflag & O_CREAT) && (oflag & O_EXCL))
 		emu_unlink_shared(NAME_SEMAPHORE, name);

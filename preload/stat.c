@@ -12,6 +12,7 @@
 #include "base/own.h"
 #include "preload/ask.h"
 #include "preload/export.h"
+#include "preload/known.h"
 #include "preload/paths.h"
 #include "preload/real.h"
 #include "preload/way.h"
@@ -55,22 +56,29 @@ static long stat_served(const struct errand *errand, struct way *way)
 {
 	const struct looking *looking = errand->details;
 	struct wire_request request = wire_request_make(WIRE_LOOKUP);
+	struct known_name sought = way_known_name(way);
 	struct client_answer answer;
 	long result;
 
 	request.flags = errand->nofollow ? 0 : WIRE_FOLLOW;
 	result = way_ask(way, &request, &answer);
-	if (result >= 0)
-		as_stat(&answer.told.stat, looking->status);
+	if (result < 0)
+		return result;
+	as_stat(&answer.told.stat, looking->status);
+	known_learn(&sought, answer.reply.roads.number, answer.told.stat.dev,
+	            answer.told.stat.ino);
 	return result;
 }
 
 static int emu_stat(int dirfd, const char *path, struct stat *ret_status, int flags)
 {
 	struct looking looking = {.flags = flags, .status = ret_status};
+	struct known_name sought = way_known_path(path);
 
 	if (flags & ~(AT_SYMLINK_NOFOLLOW | AT_NO_AUTOMOUNT | AT_EMPTY_PATH))
 		return -EINVAL;
+	if (known_stat(&sought, ret_status) == 0)
+		return 0;
 	return (int)way_go(dirfd, path, &(struct errand){
 		.natively = stat_natively,
 		.served = stat_served,

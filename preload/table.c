@@ -119,16 +119,16 @@ static void say_shared(sem_t *sem)
 		words->shared = SYNC_SEMAPHORE_SHARED;
 }
 
-int table_open(int fd, sem_t **ret_sem)
+int table_open(int fd, const struct stat *status, sem_t **ret_sem)
 {
-	struct stat status;
+	struct stat asked;
 	uint64_t before;
-	int result = sys_fstat(fd, &status);
+	int result = status ? 0 : sys_fstat(fd, &asked);
 
 	if (result < 0)
 		return result;
 	before = lock_take();
-	result = open_locked(fd, &status, ret_sem);
+	result = open_locked(fd, status ? status : &asked, ret_sem);
 	lock_leave(before);
 	if (result == 0)
 		say_shared(*ret_sem);

@@ -291,6 +291,25 @@ static const char *skip_root(const char *path)
 	return strncmp(path, root, length) == 0 ? path + length - 1 : path;
 }
 
+/* What follows the first prefix and one slash in a path that has no other slash; or NULL. */
+static const char *plain_name(const char *path)
+{
+	const struct config *config = boot_config();
+	size_t length = config->prefix_count ? strlen(config->prefixes[0]) : 0;
+
+	if (!length || strncmp(path, config->prefixes[0], length) != 0 || path[length] != '/')
+		return NULL;
+	return strchr(path + length + 1, '/') ? NULL : path + length + 1;
+}
+
+struct known_name way_known_path(const char *path)
+{
+	const struct roads *roads = roads_known();
+	const char *name = roads && !roads->mount[0] ? plain_name(path) : NULL;
+
+	return name ? known_name(name, strlen(name)) : (struct known_name){.bytes = ""};
+}
+
 bool way_leads_here(int dirfd, const char *path)
 {
 	struct finding finding;
@@ -298,6 +317,8 @@ bool way_leads_here(int dirfd, const char *path)
 
 	if (!boot_config()->prefix_count)
 		return false;
+	if (plain_name(path))
+		return true;
 	if (path[0] != '/')
 		return relative_leads_here(dirfd, path);
 	/* What is in /proc/sysvipc goes natively, unless it is opened. */

@@ -11,6 +11,7 @@
 #include <stddef.h>
 
 #include "base/client.h"
+#include "preload/known.h"
 
 /* What every wrapped call looks at first; all else is behind it. */
 extern struct way_state {
@@ -85,6 +86,11 @@ long way_go(int dirfd, const char *path, const struct errand *errand);
  * Returns the reply's result, or -errno, or WAY_AGAIN. The answer's text is in way->text, its
  * length in ret_answer->told.text_length; ret_answer->fd is the caller's. */
 long way_ask(struct way *way, struct wire_request *request, struct client_answer *ret_answer);
+
+/* The name of the root folder that way->path is; if it is none, it has no mark, and no number. */
+struct known_name way_known_name(const struct way *way);
+/* The same of a path at first sight, where the daemon is the road to it. */
+struct known_name way_known_path(const char *path);
 
 /* Gets the thing that way->path leads to as way->stand_in, O_PATH, and what stat(2) says of it. 0,
  * or as way_ask. */

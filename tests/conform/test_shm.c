@@ -4,5 +4,6 @@
 
 CONFORM_ALL(names, "names")
 CONFORM_ALL(flags, "flags")
+CONFORM_ALL(known, "known")
 CONFORM_ALL(segment, "segment")
 CONFORM_ALL(paths, "paths")

@@ -5,6 +5,7 @@
 SURVIVE(bytes, "bytes")
 SURVIVE(changes, "changes")
 SURVIVE(kinds, "kinds")
+SURVIVE(known, "known")
 SURVIVE(lists, "lists")
 SURVIVE(looks, "looks")
 SURVIVE(moves, "moves")

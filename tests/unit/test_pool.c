@@ -236,9 +236,9 @@ Test(table, one_address_for_one_file_and_a_count_of_openings)
 	sem_t *second;
 	sem_t *other;
 
-	cr_assert_eq(table_open(file, &first), 0);
-	cr_assert_eq(table_open(file, &second), 0);
-	cr_assert_eq(table_open(other_file, &other), 0);
+	cr_assert_eq(table_open(file, NULL, &first), 0);
+	cr_assert_eq(table_open(file, NULL, &second), 0);
+	cr_assert_eq(table_open(other_file, NULL, &other), 0);
 	cr_assert_eq(first, second);
 	cr_assert_neq(first, other);
 	cr_assert_eq(table_close(first), 0);
@@ -253,7 +253,7 @@ Test(table, a_file_too_small_is_no_semaphore)
 	int file = memfd_create("small", MFD_CLOEXEC);
 	sem_t *sem;
 
-	cr_assert_eq(table_open(file, &sem), -EINVAL);
+	cr_assert_eq(table_open(file, NULL, &sem), -EINVAL);
 }
 
 Test(table, grows)
@@ -261,7 +261,7 @@ Test(table, grows)
 	sem_t *sems[300];
 
 	for (int i = 0; i < 300; i++)
-		cr_assert_eq(table_open(semaphore_file(), &sems[i]), 0);
+		cr_assert_eq(table_open(semaphore_file(), NULL, &sems[i]), 0);
 	for (int i = 0; i < 300; i++)
 		cr_assert_eq(table_close(sems[i]), 0);
 }

@@ -101,6 +101,28 @@ Test(wire, replies)
 	cr_expect_eq(wire_check_reply(&reply, sizeof reply, &asked, NULL), -EPROTO, "no errno");
 }
 
+Test(wire, answers_that_bring_a_file)
+{
+	static const struct {
+		enum wire_op op;
+		uint32_t flags;
+		bool brings;
+	} cases[] = {
+		{WIRE_OPEN, 0, true}, {WIRE_OPEN_PATH, 0, true}, {WIRE_TRADE, 0, true},
+		{WIRE_UNLINK, WIRE_WANT_FILE, false}, {WIRE_LOOKUP, WIRE_FOLLOW, false},
+		{WIRE_LOOKUP, WIRE_WANT_FILE, true}, {WIRE_LOOKUP, WIRE_WANT_MARKS, false},
+		{WIRE_ROADS, 0, false}, {WIRE_ROADS, WIRE_WANT_FILE, false},
+		{WIRE_ROADS, WIRE_WANT_MARKS, true}, {WIRE_ROADS, WIRE_WANT_FOLDER, true},
+	};
+
+	for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+		struct wire_request request = wire_request_make(cases[i].op);
+
+		request.flags = cases[i].flags;
+		cr_expect_eq(wire_brings_file(&request), cases[i].brings, "case %zu", i);
+	}
+}
+
 /* An operation on paths as it travels. */
 struct path_message {
 	struct wire_request request;

@@ -49,8 +49,8 @@ static void *use_table(void *unused)
 		sem_t *first = NULL;
 		sem_t *second = NULL;
 
-		if (table_open(files[i % FILES], &first) < 0 ||
-		    table_open(files[i % FILES], &second) < 0 || first != second ||
+		if (table_open(files[i % FILES], NULL, &first) < 0 ||
+		    table_open(files[i % FILES], NULL, &second) < 0 || first != second ||
 		    table_close(first) < 0 || table_close(second) < 0)
 			wrong++;
 	}
