@@ -208,7 +208,8 @@ struct wire_roads {
 	uint64_t limited;       /* st_dev of the files of all; 0: there is no limit */
 	uint64_t limited_share; /* st_dev of the asker's own share (EDQUOT); 0: it has none */
 	int32_t refusal;        /* why the mount has no passthrough: -errno; 0: it has */
-	uint32_t source;        /* where memory comes from: enum anon_kind */
+	uint16_t source;        /* where memory comes from: enum anon_kind */
+	uint16_t huge;          /* which huge pages it was asked for: enum huge */
 	uint64_t number;        /* OPEN, OPEN_PATH, LOOKUP of a name in the root folder: by which
 	                           that file can be opened again without asking; 0: it can't */
 };

@@ -60,8 +60,8 @@ static void reset_signals(void)
 
 static void execute(const struct daemon_plan *plan)
 {
-	char ready[32], idle[32], size[64];
-	const char *words[] = {plan->program, "--foreground", ready, idle, NULL, NULL, NULL};
+	char ready[32], idle[32], size[64], huge[64];
+	const char *words[8] = {plan->program, "--foreground", ready, idle};
 	size_t count = 4;
 
 	snprintf(ready, sizeof ready, "--ready-fd=%d", KEPT_FD);
@@ -69,6 +69,9 @@ static void execute(const struct daemon_plan *plan)
 	snprintf(size, sizeof size, "--size=%s", plan->size ? plan->size : "");
 	if (plan->size)
 		words[count++] = size;
+	snprintf(huge, sizeof huge, "--huge=%s", plan->huge ? plan->huge : "");
+	if (plan->huge)
+		words[count++] = huge;
 	words[count] = plan->mount ? plan->mount : "--no-mount";
 	execv(plan->program, (char *const *)(uintptr_t)words);
 }

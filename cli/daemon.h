@@ -24,6 +24,7 @@ struct daemon_plan {
 	const struct folder *folder;
 	bool lasting;
 	const char *size;  /* as shmfs's --size; NULL: any */
+	const char *huge;  /* likewise --huge; NULL: its default */
 	const char *mount; /* where it is to mount itself; NULL: nowhere */
 	bool privileged;   /* with the capabilities that this process has now */
 };

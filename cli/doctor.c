@@ -16,6 +16,7 @@
 #include <unistd.h>
 
 #include "base/client.h"
+#include "base/huge.h"
 #include "base/own.h"
 #include "cli/ask.h"
 #include "cli/calls.h"
@@ -25,6 +26,9 @@
 #include "cli/say.h"
 #include "cli/table.h"
 #include "cli/trial.h"
+
+/* The daemon's own word for it: enum anon_kind. */
+enum { SOURCE_TMPFS = 1 };
 
 enum { EXIT_UNFIT = 1, PROBE_SIZE = 4096, ROADS_VERSION = 4 };
 
@@ -243,6 +247,49 @@ static struct fact describe_road(const struct wire_roads *roads, const char *pat
 	                         strerror(-roads->refusal));
 }
 
+/* What this user's large segments have now: a segment is made, and looked at. */
+static int try_huge_pages(int sock)
+{
+	struct wire_request request = wire_request_make(WIRE_OPEN);
+	struct client_answer answer = {.fd = -1};
+	char name[64];
+	int length = snprintf(name, sizeof name, "shmemu-doctor-%d-huge", (int)getpid());
+	int result;
+
+	wire_request_name(&request, name, (size_t)length);
+	request.flags = O_CREAT | O_EXCL | O_RDWR;
+	request.mode = 0600;
+	result = client_ask(sock, &request, &answer);
+	if (result == 0)
+		result = answer.reply.result;
+	if (result < 0)
+		return result;
+	result = huge_is_given(answer.fd);
+	close(answer.fd);
+	request = wire_request_make(WIRE_UNLINK);
+	wire_request_name(&request, name, (size_t)length);
+	client_ask(sock, &request, &answer);
+	return result;
+}
+
+/* A setting of the system's is above what the daemon was asked for. */
+static struct fact describe_huge(int sock, const struct wire_roads *roads)
+{
+	int given = try_huge_pages(sock);
+	char word[32] = "nothing";
+
+	fact_setting(word, sizeof word);
+	if (given < 0)
+		return fact_make(false, "cannot find out: %s", strerror(-given));
+	if (roads->source != SOURCE_TMPFS)
+		return fact_make(given, "%s, since there is no private tmpfs, and " SHMEM_ENABLED
+		                 " says %s", given ? "large segments have them" : "none", word);
+	return fact_make(given, "%s by --huge=%s, and " SHMEM_ENABLED " says %s",
+	                 given ? "large segments have them" :
+	                 roads->huge == HUGE_ADVISE ? "where a program asks" : "none",
+	                 huge_word(roads->huge < HUGE_COUNT ? (enum huge)roads->huge : 0), word);
+}
+
 static void add_roads(const struct doctor *doctor)
 {
 	struct wire_request request = wire_request_make(WIRE_ROADS);
@@ -261,6 +308,8 @@ static void add_roads(const struct doctor *doctor)
 	}
 	fact = describe_source(answer.reply.roads.source);
 	add(doctor, "memory comes from", &fact);
+	fact = describe_huge(doctor->sock, &answer.reply.roads);
+	add(doctor, "huge pages in segments", &fact);
 	fact = describe_road(&answer.reply.roads, path);
 	add(doctor, "paths below /dev/shm", &fact);
 }

@@ -16,7 +16,9 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "base/huge.h"
 #include "base/own.h"
+#include "cli/privilege.h"
 
 enum { PAGE = 4096 };
 
@@ -137,7 +139,11 @@ static struct trial try_in_child(void (*attempt)(struct trial *trial))
 
 static void enter_user_namespace(struct trial *trial)
 {
-	trial->error = unshare(CLONE_NEWUSER | CLONE_NEWNS) < 0 ? errno : 0;
+	uid_t uid = geteuid();
+	gid_t gid = getegid();
+
+	trial->error = unshare(CLONE_NEWUSER | CLONE_NEWNS) < 0 ? errno
+	                                                        : -privilege_keep_ids(uid, gid);
 }
 
 static struct fact find_user_namespaces(void)
@@ -152,12 +158,14 @@ static struct fact find_user_namespaces(void)
 	return fact_make(true, "a user may have mounts of its own");
 }
 
-/* glibc has these calls from 2.36 only. */
+/* glibc has these calls from 2.36 only. Returns 1 if large files then have huge pages, 0 or -errno.
+ */
 static int mount_tmpfs(bool huge)
 {
 	enum { SET_STRING = 1, CREATE = 6 };
 	OWN_FD context = (int)sys_call(SYS_fsopen, (long)"tmpfs", 1, 0, 0, 0, 0);
 	OWN_FD mount = -1;
+	OWN_FD file = -1;
 	long result;
 
 	if (context < 0)
@@ -172,7 +180,10 @@ static int mount_tmpfs(bool huge)
 	if (result < 0)
 		return (int)result;
 	mount = (int)sys_call(SYS_fsmount, context, 1, 0, 0, 0, 0);
-	return mount < 0 ? mount : 0;
+	if (mount < 0 || !huge)
+		return mount < 0 ? mount : 0;
+	file = sys_openat(mount, ".", O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
+	return file < 0 ? file : huge_is_given(file);
 }
 
 static void try_tmpfs(struct trial *trial)
@@ -184,31 +195,49 @@ static void try_tmpfs(struct trial *trial)
 		if (trial->error == 0)
 			trial->error = -mount_tmpfs(false);
 	}
-	trial->huge = trial->error == 0 && mount_tmpfs(true) == 0;
-}
-
-/* What the system's setting makes of huge=within_size. */
-static bool denies_huge_pages(void)
-{
-	OWN_FD file = sys_openat(AT_FDCWD, "/sys/kernel/mm/transparent_hugepage/shmem_enabled",
-	                         O_RDONLY | O_CLOEXEC, 0);
-	char text[128];
-	ssize_t length = file < 0 ? 0 : sys_read(file, text, sizeof text - 1);
-
-	text[length > 0 ? length : 0] = '\0';
-	return strstr(text, "[deny]") != NULL;
+	trial->huge = trial->error == 0 && mount_tmpfs(true) > 0;
 }
 
 static struct fact find_tmpfs(void)
 {
 	struct trial trial = try_in_child(try_tmpfs);
-	bool huge = trial.huge && !denies_huge_pages();
 
 	if (trial.error)
 		return fact_make(false, "%s: memory then comes from memfd_create, and --size can't "
 		                 "be had", strerror(trial.error));
-	return fact_make(true, "%s huge pages%s", huge ? "with" : "without",
+	return fact_make(true, "%s huge pages%s", trial.huge ? "with" : "without",
 	                 trial.borrowed ? ", by way of a user namespace" : "");
+}
+
+bool fact_setting(char *word, size_t size)
+{
+	OWN_FD file = sys_openat(AT_FDCWD, SHMEM_ENABLED, O_RDONLY | O_CLOEXEC, 0);
+	char text[128];
+	ssize_t length = file < 0 ? 0 : sys_read(file, text, sizeof text - 1);
+	char *begin, *end;
+
+	text[length > 0 ? length : 0] = '\0';
+	begin = strchr(text, '[');
+	end = begin ? strchr(begin, ']') : NULL;
+	if (!end)
+		return false;
+	snprintf(word, size, "%.*s", (int)(end - begin - 1), begin + 1);
+	return true;
+}
+
+/* A memfd has them or not by the system's setting alone. */
+static struct fact find_huge_pages(void)
+{
+	struct trial trial = try_in_child(try_tmpfs);
+	OWN_FD memory = (int)sys_call(SYS_memfd_create, (long)"", 1, 0, 0, 0, 0);
+	bool in_memfd = memory >= 0 && huge_is_given(memory) > 0;
+	char word[32];
+
+	if (!fact_setting(word, sizeof word))
+		return fact_make(false, "this kernel has none for shared memory");
+	return fact_make(trial.huge || in_memfd, "in a private tmpfs %s, from memfd_create %s: "
+	                 SHMEM_ENABLED " says %s", trial.huge ? "yes" : "no",
+	                 in_memfd ? "yes" : "no", word);
 }
 
 const struct fact_question fact_questions[] = {
@@ -219,6 +248,7 @@ const struct fact_question fact_questions[] = {
 	{"/dev/fuse", find_fuse},
 	{"user namespaces", find_user_namespaces},
 	{"private tmpfs", find_tmpfs},
+	{"huge pages", find_huge_pages},
 };
 
 const size_t fact_question_count = sizeof fact_questions / sizeof fact_questions[0];

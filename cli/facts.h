@@ -21,6 +21,11 @@ struct fact_question {
 extern const struct fact_question fact_questions[];
 extern const size_t fact_question_count;
 
+/* The system's word on huge pages in shared memory that is no tmpfs's: "never", "deny" ... Returns
+ * whether it has one. */
+#define SHMEM_ENABLED "/sys/kernel/mm/transparent_hugepage/shmem_enabled"
+bool fact_setting(char *word, size_t size);
+
 /* Puts a fact into words. */
 struct fact fact_make(bool is_so, const char *format, ...) __attribute__((format(printf, 2, 3)));
 

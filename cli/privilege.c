@@ -48,18 +48,15 @@ bool privilege_has(const struct privilege *privilege, int capability)
 	return privilege->sets[CAP_TO_INDEX(capability)].effective & CAP_TO_MASK(capability);
 }
 
-static void write_proc(const char *path, const char *content)
+static int write_proc(const char *path, const char *content)
 {
 	OWN_FD fd = sys_openat(AT_FDCWD, path, O_WRONLY | O_CLOEXEC, 0);
 	ssize_t written = fd < 0 ? fd : sys_write(fd, content, strlen(content));
 
-	/* Before Linux 3.19 there is no setgroups to deny. */
-	if (written < 0 && written != -ENOENT)
-		fail("cannot set up a user namespace: writing %s: %s; run as root, or allow user "
-		     "namespaces", path, strerror((int)-written));
+	return written < 0 ? (int)written : 0;
 }
 
-static void map_itself(const char *path, unsigned id)
+static int map_itself(const char *path, unsigned id)
 {
 	struct text line = TEXT_NULL;
 
@@ -67,24 +64,37 @@ static void map_itself(const char *path, unsigned id)
 	text_string(&line, " ");
 	text_number(&line, id);
 	text_string(&line, " 1\n");
-	write_proc(path, line.bytes);
+	return write_proc(path, line.bytes);
+}
+
+int privilege_keep_ids(uid_t uid, gid_t gid)
+{
+	int result;
+
+	/* A process that has changed its user finds its own /proc files closed. */
+	prctl(PR_SET_DUMPABLE, 1, 0, 0, 0);
+	result = write_proc("/proc/self/setgroups", "deny");
+	/* Before Linux 3.19 there is no setgroups to deny. */
+	if (result == 0 || result == -ENOENT)
+		result = map_itself("/proc/self/uid_map", uid);
+	return result < 0 ? result : map_itself("/proc/self/gid_map", gid);
 }
 
 static void enter_user_namespace(void)
 {
 	uid_t uid = geteuid();
 	gid_t gid = getegid();
+	int result;
 
 	if (unshare(CLONE_NEWUSER | CLONE_NEWNS) < 0)
 		fail("this host lets user %u have no mount namespace of its own: %s; run as root, "
 		     "or allow user namespaces (sysctl user.max_user_namespaces, "
 		     "kernel.unprivileged_userns_clone, "
 		     "kernel.apparmor_restrict_unprivileged_userns)", uid, strerror(errno));
-	/* A process that has changed its user finds its own /proc files closed. */
-	prctl(PR_SET_DUMPABLE, 1, 0, 0, 0);
-	write_proc("/proc/self/setgroups", "deny");
-	map_itself("/proc/self/uid_map", uid);
-	map_itself("/proc/self/gid_map", gid);
+	result = privilege_keep_ids(uid, gid);
+	if (result < 0)
+		fail("cannot set up a user namespace: /proc/self/setgroups, uid_map or gid_map: "
+		     "%s; run as root, or allow user namespaces", strerror(-result));
 }
 
 bool privilege_enter_mounts(const struct privilege *caller)

@@ -19,6 +19,10 @@ struct privilege privilege_now(void);
 
 bool privilege_has(const struct privilege *privilege, int capability);
 
+/* Once, in a user namespace that this process has just entered: it has the ids in it that it had
+ * before. Returns 0 or -errno. */
+int privilege_keep_ids(uid_t uid, gid_t gid);
+
 /* All of these end the program with one line when the host refuses. */
 
 /* Enters a mount namespace that passes no change on to anybody else: with CAP_SYS_ADMIN a

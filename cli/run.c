@@ -15,6 +15,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "base/huge.h"
 #include "base/size.h"
 #include "cli/command.h"
 #include "cli/daemon.h"
@@ -33,6 +34,7 @@ struct run {
 	bool strict;
 	bool mounts;      /* over /dev/shm */
 	const char *size; /* all that COMMAND may have; NULL: any */
+	const char *huge; /* which huge pages; NULL: the daemon's default */
 	char **argv;      /* COMMAND */
 	struct mounted mounted;
 	struct parts parts;
@@ -183,6 +185,7 @@ static void run_command(struct run *run)
 		.folder = &run->folder,
 		.lasting = run->keep,
 		.size = run->size,
+		.huge = run->huge,
 		.mount = run->mounts ? MOUNTED_PATH : NULL,
 		.privileged = run->mounts && run->mounted.in_user_namespace,
 	};
@@ -211,6 +214,14 @@ static void check_size(const char *size)
 		fail("run: --size takes " SIZE_WORDS ", not '%s'", size);
 }
 
+static void check_huge(const char *word)
+{
+	enum huge huge;
+
+	if (huge_parse(word, &huge) < 0)
+		fail("run: --huge takes " HUGE_WORDS ", not '%s'", word);
+}
+
 static void parse(struct run *run, int argc, char **argv)
 {
 	int option;
@@ -221,6 +232,7 @@ static void parse(struct run *run, int argc, char **argv)
 		case 's': run->strict = true; break;
 		case 'm': run->mounts = true; break;
 		case 'z': check_size(run->size = optarg); break;
+		case 'u': check_huge(run->huge = optarg); break;
 		}
 	}
 	run->argv = argv + optind;
@@ -258,6 +270,8 @@ static const struct subcommand_option options[] = {
 	{"size", 'z', "BYTES",
 	 "all that COMMAND may have, with k, m, g or t behind it, or % of memory",
 	 COMPLETE_NOTHING},
+	{"huge", 'u', "WHAT",
+	 "which of it has huge pages: never, within_size, advise or always", COMPLETE_NOTHING},
 	OPTION_END,
 };
 

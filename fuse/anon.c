@@ -22,7 +22,6 @@
 #include "base/own.h"
 #include "fuse/hash.h"
 #include "fuse/junk.h"
-#include "fuse/tmpfs.h"
 
 enum { OTHER_ID = 1, CLEARINGS_MAX = 64 };
 
@@ -82,7 +81,7 @@ static int map_own_ids(uid_t uid, gid_t gid)
 	return result < 0 ? result : write_text("/proc/self/gid_map", gids);
 }
 
-static _Noreturn void mount_in_namespace(int sock, uint64_t size)
+static _Noreturn void mount_in_namespace(int sock, const struct tmpfs_plan *plan)
 {
 	uid_t uid = geteuid();
 	gid_t gid = getegid();
@@ -92,7 +91,7 @@ static _Noreturn void mount_in_namespace(int sock, uint64_t size)
 
 	result = unshare(CLONE_NEWUSER | CLONE_NEWNS) < 0 ? -errno : map_own_ids(uid, gid);
 	if (result == 0)
-		mount = tmpfs_mount(size);
+		mount = tmpfs_mount(plan);
 	if (mount < 0)
 		result = result < 0 ? result : mount;
 	part = (struct iovec){&result, sizeof result};
@@ -104,7 +103,7 @@ static _Noreturn void mount_in_namespace(int sock, uint64_t size)
 }
 
 /* Without the namespace the mount is as good, but keeps its size. */
-static int tmpfs_mount_borrowed(uint64_t size, int *ret_namespace)
+static int tmpfs_mount_borrowed(const struct tmpfs_plan *plan, int *ret_namespace)
 {
 	int pair[2];
 	int mount = -1;
@@ -123,7 +122,7 @@ static int tmpfs_mount_borrowed(uint64_t size, int *ret_namespace)
 	if (child < 0)
 		return -errno;
 	if (child == 0)
-		mount_in_namespace(theirs, size);
+		mount_in_namespace(theirs, plan);
 	fd_close_at(&theirs);
 	if (fdpass_receive(mine, &part, 1, &mount, NULL, 0) != sizeof result)
 		result = -EPERM;
@@ -166,23 +165,23 @@ static int folder_try(struct anon *anon, int folder)
 	return file;
 }
 
-static int try_tmpfs(struct anon *anon)
+static int try_tmpfs(struct anon *anon, const struct tmpfs_plan *plan)
 {
-	int folder = tmpfs_mount(anon->size);
+	int folder = tmpfs_mount(plan);
 
 	if (folder < 0)
-		folder = tmpfs_mount_borrowed(anon->size, &anon->namespace);
+		folder = tmpfs_mount_borrowed(plan, &anon->namespace);
 	return folder < 0 ? folder : folder_try(anon, folder);
 }
 
-static int try_memfd(struct anon *anon)
+/* By the system's setting it may have huge pages too. */
+static int try_memfd(struct anon *anon, enum huge huge)
 {
-	int file = anon_create(anon, 0, 0);
+	OWN_FD file = anon_create(anon, 0, 0);
 
 	if (file < 0)
 		return file;
-	close(file);
-	return 0;
+	return huge == HUGE_NEVER && huge_is_given(file) > 0 ? -EOPNOTSUPP : 0;
 }
 
 static int try_tmpdir(struct anon *anon, const char *tmpdir)
@@ -192,22 +191,25 @@ static int try_tmpdir(struct anon *anon, const char *tmpdir)
 	return folder < 0 ? -errno : folder_try(anon, folder);
 }
 
-static int try_kind(struct anon *anon, enum anon_kind kind, const char *tmpdir, uint64_t size)
+static int try_kind(struct anon *anon, enum anon_kind kind, const char *tmpdir,
+                    const struct tmpfs_plan *plan)
 {
+	enum huge huge = plan ? plan->huge : HUGE_DEFAULT;
+
 	*anon = (struct anon){
 		.kind = kind,
 		.folder = -1,
 		.nodes = -1,
 		.namespace = -1,
-		.size = size,
+		.size = plan ? plan->size : 0,
 	};
-	/* Only a tmpfs has a size. */
-	if (size && kind != ANON_TMPFS)
-		return -EOPNOTSUPP;
 	if (kind == ANON_TMPFS)
-		return try_tmpfs(anon);
+		return try_tmpfs(anon, plan);
+	/* What only a tmpfs has. */
+	if (anon->size || huge > HUGE_NEVER)
+		return -EOPNOTSUPP;
 	if (kind == ANON_MEMFD)
-		return try_memfd(anon);
+		return try_memfd(anon, huge);
 	return try_tmpdir(anon, tmpdir);
 }
 
@@ -234,13 +236,13 @@ static int open_nodes(struct anon *anon, int seat)
 	return anon->nodes < 0 ? anon->nodes : 0;
 }
 
-int anon_init(struct anon *anon, enum anon_kind wanted, const char *tmpdir, uint64_t size,
-              int seat)
+int anon_init(struct anon *anon, enum anon_kind wanted, const char *tmpdir,
+              const struct tmpfs_plan *plan, int seat)
 {
-	int result = try_kind(anon, wanted == ANON_AUTO ? ANON_TMPFS : wanted, tmpdir, size);
+	int result = try_kind(anon, wanted == ANON_AUTO ? ANON_TMPFS : wanted, tmpdir, plan);
 
 	if (result < 0 && wanted == ANON_AUTO)
-		result = try_kind(anon, ANON_MEMFD, tmpdir, size);
+		result = try_kind(anon, ANON_MEMFD, tmpdir, plan);
 	if (result == 0)
 		result = open_nodes(anon, seat);
 	if (result < 0)

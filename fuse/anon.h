@@ -8,10 +8,11 @@
 #include <sys/stat.h>
 #include <sys/types.h>
 
+#include "fuse/tmpfs.h"
+
 enum anon_kind {
 	ANON_AUTO,   /* the best of the first two that the host allows */
-	ANON_TMPFS,  /* files in a tmpfs of our own that is mounted nowhere, with huge pages
-	                within_size */
+	ANON_TMPFS,  /* files in a tmpfs of our own that is mounted nowhere */
 	ANON_MEMFD,  /* memfd_create */
 	ANON_TMPDIR, /* unlinked files in $TMPDIR: can reach a disk, so only when asked for by name
 	              */
@@ -31,12 +32,13 @@ struct anon {
 	struct anon_user *users; /* owned: those that have */
 };
 
-/* Finds a source of the wanted kind, with room for `size` bytes (0: any; else a tmpfs). What is
- * no regular file is made in the same tmpfs, or, where there is none, in a folder "nodes" of the
- * folder `seat` (borrowed): empty folders and fifos, which hold nothing. Returns 0 or -errno,
- * that of the last road tried. */
-int anon_init(struct anon *anon, enum anon_kind wanted, const char *tmpdir, uint64_t size,
-              int seat);
+/* Finds a source of the wanted kind, by plan (NULL: the default): one with a size, or with huge
+ * pages that are asked for, is a tmpfs. What is no regular file is made in the same tmpfs, or,
+ * where there is none, in a folder "nodes" of the folder `seat` (borrowed): empty folders and
+ * fifos, which hold nothing. Returns 0 or -errno, that of the last road tried: -EOPNOTSUPP when it
+ * can't be as planned. */
+int anon_init(struct anon *anon, enum anon_kind wanted, const char *tmpdir,
+              const struct tmpfs_plan *plan, int seat);
 void anon_deinit(struct anon *anon);
 
 /* From now on the files of every user but root and our own go to a tmpfs of that user's, which

@@ -311,11 +311,12 @@ static void note_ready(struct keeper *keeper)
 static void mount_for_user(struct keeper *keeper, struct party *party,
                            const struct keep_message *wanted)
 {
+	struct tmpfs_plan plan = {(uint64_t)wanted->value, keeper->setup->huge};
 	struct keep_message item = {
 		.op = KEEP_ITEM,
 		.kind = KEEP_USER_SOURCE,
 		.id = wanted->id,
-		.value = tmpfs_mount((uint64_t)wanted->value),
+		.value = tmpfs_mount(&plan),
 	};
 	int folder = (int)item.value;
 

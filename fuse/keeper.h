@@ -4,12 +4,14 @@
 #ifndef SHMEMU_FUSE_KEEPER_H
 #define SHMEMU_FUSE_KEEPER_H
 
+#include "base/huge.h"
 #include "fuse/seat.h"
 
 struct keeper_setup {
 	char **argv;      /* the daemon's own, NULL-terminated: workers get it too */
 	struct seat seat; /* taken */
 	const char *mountpoint; /* absolute, or NULL */
+	enum huge huge;   /* of users' shares */
 	void (*ready)(void *details); /* called once, when the first worker serves */
 	void *details;
 };

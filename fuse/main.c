@@ -143,7 +143,8 @@ int main(int argc, char **argv)
 	struct options options = options_parse(argc, argv);
 	struct start start = {.ready_fd = options.ready_fd, .background = -1};
 	char mountpoint[PATH_MAX];
-	struct keeper_setup setup = {.argv = argv, .ready = tell_ready, .details = &start};
+	struct keeper_setup setup = {.argv = argv, .ready = tell_ready, .details = &start,
+	                             .huge = options.huge};
 	struct text folder;
 
 	trap_calls();

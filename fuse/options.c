@@ -26,6 +26,7 @@ enum long_only {
 	OPTION_WAIT,
 	OPTION_SIZE,
 	OPTION_USER_SIZE,
+	OPTION_HUGE,
 	OPTION_INODES,
 	OPTION_USER_NAMES,
 	OPTION_USER_CONNECTIONS,
@@ -60,6 +61,8 @@ static const char usage_text[] =
 	"                          serving does not take\n"
 	"      --size=BYTES        all that there may be, with k, m, g or t behind it, or % of\n"
 	"                          memory; default: any. 'shmemu limit' changes it\n"
+	"      --huge=WHAT         which memory has huge pages: never, within_size (the default,\n"
+	"                          where that can be had), advise or always, as tmpfs has it\n"
 	"      --inodes=N          files, folders and links that there may be; default: any\n"
 	"                          number\n"
 	"      --user-size=BYTES   that one user may have, but for root and one's own\n"
@@ -82,6 +85,7 @@ static const struct option long_options[] = {
 	{"wait", no_argument, NULL, OPTION_WAIT},
 	{"size", required_argument, NULL, OPTION_SIZE},
 	{"user-size", required_argument, NULL, OPTION_USER_SIZE},
+	{"huge", required_argument, NULL, OPTION_HUGE},
 	{"inodes", required_argument, NULL, OPTION_INODES},
 	{"user-names", required_argument, NULL, OPTION_USER_NAMES},
 	{"user-connections", required_argument, NULL, OPTION_USER_CONNECTIONS},
@@ -123,6 +127,15 @@ static uint64_t parse_count(const char *option, const char *text)
 	if (size_parse_count(text, &count) < 0)
 		errx(EXIT_USAGE, "%s takes a number, maybe with k, m or g, not '%s'", option, text);
 	return count;
+}
+
+static enum huge parse_huge(const char *text)
+{
+	enum huge huge;
+
+	if (huge_parse(text, &huge) < 0)
+		errx(EXIT_USAGE, "--huge takes " HUGE_WORDS ", not '%s'", text);
+	return huge;
 }
 
 static enum anon_kind parse_source(const char *text)
@@ -200,6 +213,7 @@ static void apply(struct options *options, int option, const char *value)
 	case OPTION_WAIT: options->wait = true; break;
 	case OPTION_SIZE: options->size = parse_size("--size", value); break;
 	case OPTION_USER_SIZE: options->size_of_user = parse_size("--user-size", value); break;
+	case OPTION_HUGE: options->huge = parse_huge(value); break;
 	case OPTION_INODES: options->inodes = parse_count("--inodes", value); break;
 	case OPTION_USER_NAMES:
 		options->names_of_user = parse_number("--user-names", value);
@@ -257,8 +271,8 @@ static const struct option *find_long_option(const char *key)
 	/* What may stand in /etc/fstab. */
 	static const int listable[] = {
 		OPTION_DIR, OPTION_PASSTHROUGH, OPTION_SOURCE, OPTION_REAP, OPTION_GUARD,
-		OPTION_HARDEN, OPTION_SIZE, OPTION_INODES, OPTION_USER_SIZE, OPTION_USER_NAMES,
-		OPTION_USER_CONNECTIONS, 0,
+		OPTION_HARDEN, OPTION_SIZE, OPTION_HUGE, OPTION_INODES, OPTION_USER_SIZE,
+		OPTION_USER_NAMES, OPTION_USER_CONNECTIONS, 0,
 	};
 
 	if (strcmp(key, "nr_inodes") == 0)

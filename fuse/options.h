@@ -30,6 +30,7 @@ struct options {
 	uint64_t connections_of_user;
 	uint64_t size;          /* bytes; 0: as many as there are */
 	uint64_t size_of_user;  /* likewise, of each but root and our own */
+	enum huge huge;
 	uint64_t inodes;        /* that there may be; 0: any number */
 	enum reap_policy reap;
 	unsigned reap_seconds;  /* how long an orphan is left alone */

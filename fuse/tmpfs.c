@@ -29,7 +29,15 @@ static int configure_size(int context, uint64_t size)
 	return configure(context, "size", text);
 }
 
-static int mount_with(uint64_t size, const char *inodes)
+/* A kernel without huge pages for tmpfs refuses them: by default it is without. */
+static int configure_huge(int context, enum huge huge)
+{
+	int result = configure(context, "huge", huge_word(huge));
+
+	return huge == HUGE_DEFAULT || huge == HUGE_NEVER ? 0 : result;
+}
+
+static int mount_with(const struct tmpfs_plan *plan, const char *inodes)
 {
 	const unsigned flags = MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV;
 	OWN_FD context = fsopen("tmpfs", FSOPEN_CLOEXEC);
@@ -37,12 +45,11 @@ static int mount_with(uint64_t size, const char *inodes)
 
 	if (context < 0)
 		return -errno;
-	if (configure_size(context, size) < 0 ||
+	if (configure_size(context, plan->size) < 0 ||
+	    configure_huge(context, plan->huge) < 0 ||
 	    (inodes && configure(context, "nr_inodes", inodes) < 0) ||
 	    configure(context, "mode", "0700") < 0)
 		return -EOPNOTSUPP;
-	/* A kernel without huge pages for tmpfs refuses this one: then without. */
-	configure(context, "huge", "within_size");
 	if (fsconfig(context, FSCONFIG_CMD_CREATE, NULL, NULL, 0) < 0)
 		return -errno;
 	/* There are no links in it but what somebody puts there who should not: from Linux 5.14 on
@@ -53,14 +60,18 @@ static int mount_with(uint64_t size, const char *inodes)
 	return mount < 0 ? -errno : mount;
 }
 
-int tmpfs_mount(uint64_t size)
+int tmpfs_mount(const struct tmpfs_plan *plan)
 {
-	return mount_with(size, ANY_INODES);
+	static const struct tmpfs_plan any = {.size = 0};
+
+	return mount_with(plan ? plan : &any, ANY_INODES);
 }
 
 int tmpfs_mount_roomless(void)
 {
-	return mount_with(SMALLEST_SIZE, NULL);
+	static const struct tmpfs_plan plan = {.size = SMALLEST_SIZE, .huge = HUGE_NEVER};
+
+	return mount_with(&plan, NULL);
 }
 
 static int reconfigure(int mount, uint64_t size)

@@ -7,12 +7,19 @@
 #include <stdint.h>
 #include <sys/statvfs.h>
 
-/* Makes one with room for `size` bytes (0: any), and with huge pages where the kernel has them.
- * Returns a descriptor of its folder, owned by the caller, or -errno: -EPERM without
- * CAP_SYS_ADMIN in this user namespace. */
-int tmpfs_mount(uint64_t size);
+#include "base/huge.h"
 
-/* The same for what needs no room. As many things as the kernel thinks fit can be made there. */
+struct tmpfs_plan {
+	uint64_t size; /* bytes that there is room for; 0: any */
+	enum huge huge;
+};
+
+/* Makes one; NULL: of any size, and with huge pages where the kernel has them. Returns a descriptor
+ * of its folder, owned by the caller, or -errno: -EPERM without CAP_SYS_ADMIN in this user
+ * namespace, -EOPNOTSUPP where the kernel has not what was asked for. */
+int tmpfs_mount(const struct tmpfs_plan *plan);
+
+/* One for what needs no room. As many things as the kernel thinks fit can be made there. */
 int tmpfs_mount_roomless(void);
 
 /* Gives it another size (0: any). `mount` is what tmpfs_mount returned, `namespace` a descriptor

@@ -158,13 +158,18 @@ static uint64_t source_id(const struct anon *anon)
 static int new_journal(struct worker *worker)
 {
 	const struct options *options = worker->options;
-	int result = anon_init(&worker->anon, options->source, secure_getenv("TMPDIR"),
-	                       options->size, worker->seat);
+	struct tmpfs_plan plan = {options->size, options->huge};
+	int result = anon_init(&worker->anon, options->source, secure_getenv("TMPDIR"), &plan,
+	                       worker->seat);
 	int journal;
 
 	if (result == 0 && options->size_of_user && !worker->anon.by_name)
 		errx(EXIT_FAILURE, "cannot limit users to --user-size: that takes root and a "
 		     "tmpfs");
+	if (result == -EOPNOTSUPP && options->huge)
+		errx(EXIT_FAILURE, "cannot have --huge=%s: that takes a tmpfs, which this host "
+		     "does not let this user have, or has without huge pages",
+		     huge_word(options->huge));
 	if (result == -EOPNOTSUPP && options->size)
 		errx(EXIT_FAILURE, "cannot limit segments to --size: that takes a tmpfs, which "
 		     "this host does not let this user have");
@@ -549,6 +554,7 @@ static void tell_roads(struct worker *worker, struct door_options *door)
 	const struct journal_fuse *agreed = &store_journal(worker->store)->header->fuse;
 
 	door->roads.source = worker->anon.kind;
+	door->roads.huge = worker->options->huge;
 	if (!worker->fs)
 		return;
 	if (agreed->mountpoint[0])

@@ -241,7 +241,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	struct store *store;
 
 	if (!anon.kind)
-		insist(anon_init(&anon, ANON_MEMFD, NULL, 0, scratch_make().folder) == 0);
+		insist(anon_init(&anon, ANON_MEMFD, NULL, NULL, scratch_make().folder) == 0);
 	insist(store_new(&store, memfd_create("journal", MFD_CLOEXEC), &anon, NULL) == 0);
 	make_tree(store);
 	serve(store, data, size);

@@ -177,7 +177,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	/* As in the daemon: a registrant may be gone. */
 	signal(SIGPIPE, SIG_IGN);
 	if (!anon.kind)
-		insist(anon_init(&anon, ANON_MEMFD, NULL, 0, scratch_make().folder) == 0);
+		insist(anon_init(&anon, ANON_MEMFD, NULL, NULL, scratch_make().folder) == 0);
 	insist(ipc_new(&ipc, &anon, NULL) == 0);
 	memset(presences, 0, sizeof presences);
 	queue = (struct wire_handle){0, 0};

@@ -146,7 +146,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	struct store *store;
 	int file;
 
-	if (!anon.kind && anon_init(&anon, ANON_MEMFD, NULL, 0, scratch_make().folder) < 0)
+	if (!anon.kind && anon_init(&anon, ANON_MEMFD, NULL, NULL, scratch_make().folder) < 0)
 		abort();
 	if (size < 1)
 		return 0;

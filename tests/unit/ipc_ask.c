@@ -57,8 +57,10 @@ gid_t ipc_limits_huge_group(void)
 
 void ipc_ask_init(enum anon_kind kind, uint64_t size)
 {
+	struct tmpfs_plan plan = {.size = size};
+
 	scratch = scratch_make();
-	if (anon_init(&anon, kind, "/tmp", size, scratch.folder) < 0)
+	if (anon_init(&anon, kind, "/tmp", &plan, scratch.folder) < 0)
 		cr_skip_test("this host has no %s files", anon_kind_name(kind));
 	cr_assert_eq(ipc_new(&ipc, &anon, NULL), 0);
 }

@@ -86,7 +86,7 @@ static inline void world_begin(void)
 		fclose(status);
 	seed = (unsigned)from_environment("SHMEMU_TEST_SEED", 1);
 	scratch = scratch_make();
-	cr_assert_eq(anon_init(&anon, ANON_AUTO, NULL, 0, scratch.folder), 0);
+	cr_assert_eq(anon_init(&anon, ANON_AUTO, NULL, NULL, scratch.folder), 0);
 	cr_assert_eq(ipc_new(&ipc, &anon, NULL), 0);
 }
 

@@ -462,8 +462,8 @@ static void begin(void)
 		cr_skip_test("only root can be several users");
 	umask(0);
 	scratch = scratch_make();
-	folder = tmpfs_mount(0);
-	if (folder < 0 || anon_init(&anon, ANON_TMPFS, NULL, 0, scratch.folder) < 0)
+	folder = tmpfs_mount(NULL);
+	if (folder < 0 || anon_init(&anon, ANON_TMPFS, NULL, NULL, scratch.folder) < 0)
 		cr_skip_test("this host mounts no tmpfs");
 	cr_assert_eq(mount_setattr(folder, "", AT_EMPTY_PATH, &follow, sizeof follow), 0);
 	cr_assert_eq(fchdir(folder), 0);

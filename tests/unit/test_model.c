@@ -125,7 +125,7 @@ static void begin(enum anon_kind kind)
 	scratch = scratch_make();
 	seed = (unsigned)setting("SHMEMU_TEST_SEED", 1);
 	keeper.keep = (struct store_keep){.put = put, .drop = drop};
-	if (anon_init(&anon, kind, NULL, 0, scratch.folder) < 0)
+	if (anon_init(&anon, kind, NULL, NULL, scratch.folder) < 0)
 		cr_skip_test("this host has no %s files", anon_kind_name(kind));
 	journal = memfd_create("journal", MFD_CLOEXEC);
 	model_init(&model);

@@ -32,7 +32,7 @@ static void begin(enum anon_kind kind)
 	int result;
 
 	scratch = scratch_make();
-	result = anon_init(&anon, kind, "/tmp", 0, scratch.folder);
+	result = anon_init(&anon, kind, "/tmp", NULL, scratch.folder);
 
 	if (result == -EPERM || result == -ENOSYS)
 		cr_skip_test("this host has no %s files: %s", anon_kind_name(kind),
@@ -266,7 +266,7 @@ static void check_root(bool is_there)
 	char name[64];
 
 	scratch = scratch_make();
-	cr_assert_eq(anon_init(&anon, ANON_AUTO, NULL, 0, scratch.folder), 0);
+	cr_assert_eq(anon_init(&anon, ANON_AUTO, NULL, NULL, scratch.folder), 0);
 	cr_assert_eq(store_new(&store, dup(journal), &anon, NULL), 0);
 	JOURNAL_SET(store_journal(store), journal_inode_at(store_journal(store), 0)->nameless, 1);
 	snprintf(name, sizeof name, WIRE_FOLDER_NAME "1:%016llx",
@@ -296,7 +296,7 @@ Test(store, a_deep_tree, .timeout = 60)
 	char path[WIRE_PATH_MAX];
 
 	scratch = scratch_make();
-	cr_assert_eq(anon_init(&anon, ANON_AUTO, NULL, 0, scratch.folder), 0);
+	cr_assert_eq(anon_init(&anon, ANON_AUTO, NULL, NULL, scratch.folder), 0);
 	cr_assert_eq(store_new(&store, dup(journal), &anon, NULL), 0);
 	at = root();
 	for (int i = 0; i < DEPTH; i++)
@@ -447,7 +447,7 @@ Test(journal, survives_kill_at_any_instant, .timeout = 60)
 	unsigned seed = 1;
 
 	scratch = scratch_make();
-	cr_assert_eq(anon_init(&anon, ANON_MEMFD, NULL, 0, scratch.folder), 0);
+	cr_assert_eq(anon_init(&anon, ANON_MEMFD, NULL, NULL, scratch.folder), 0);
 	for (int i = 0; i < KILLS; i++) {
 		long before = claims->changes;
 		pid_t victim = fork();

@@ -83,7 +83,7 @@ static void make_chain(void)
 static void begin(void)
 {
 	scratch = scratch_make();
-	if (geteuid() != 0 || anon_init(&anon, ANON_TMPFS, NULL, 0, scratch.folder) < 0)
+	if (geteuid() != 0 || anon_init(&anon, ANON_TMPFS, NULL, NULL, scratch.folder) < 0)
 		cr_skip_test("only root can make several users' files");
 	cr_assert_eq(store_new(&store, memfd_create("journal", MFD_CLOEXEC), &anon, NULL), 0);
 	make("", "open", S_IFDIR | 0755, ROOT, "");
