@@ -32,6 +32,7 @@
 #include "fuse/keep.h"
 #include "fuse/mount.h"
 #include "fuse/tmpfs.h"
+#include "fuse/trim.h"
 
 enum { WORKER_FD = 3, CRASHES_MAX = 5, STOP_SECONDS = 10 };
 enum { PEAK_WORTH_SHRINKING = 1024 };
@@ -302,8 +303,10 @@ static void note_ready(struct keeper *keeper)
 	keeper->crashes = 0;
 	keeper->crashed = false;
 	fd_close_at(&keeper->fallback);
-	if (!keeper->served)
+	if (!keeper->served) {
 		keeper->setup->ready(keeper->setup->details);
+		trim_program();
+	}
 	keeper->served = true;
 }
 

@@ -17,6 +17,7 @@ sys.dont_write_bytecode = True
 import cli_doctor  # noqa: F401, the imports are what adds the cases
 import cli_dump  # noqa: F401
 import cli_huge  # noqa: F401
+import cli_idle  # noqa: F401
 import cli_ipc  # noqa: F401
 import cli_limit  # noqa: F401
 import cli_mounted  # noqa: F401
