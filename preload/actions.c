@@ -172,11 +172,11 @@ EXPORT int posix_spawn_file_actions_addopen(posix_spawn_file_actions_t *actions,
 	int result = 0;
 
 	if (way_is_foreign(AT_FDCWD, path))
-		return real_calls()->posix_spawn_file_actions_addopen(actions, fd, path, flags,
+		return REAL(posix_spawn_file_actions_addopen)(actions, fd, path, flags,
 		                                                      mode);
 	result = find(path, flags & O_NOFOLLOW, &found);
 	if (found.fd < 0 && result == 0)
-		return real_calls()->posix_spawn_file_actions_addopen(actions, fd, found.path,
+		return REAL(posix_spawn_file_actions_addopen)(actions, fd, found.path,
 		                                                      flags, mode);
 	fd_close_at(&found.fd);
 	result = flags & O_CREAT ? make(path, flags, mode) : 0;
@@ -184,7 +184,7 @@ EXPORT int posix_spawn_file_actions_addopen(posix_spawn_file_actions_t *actions,
 		path = found.path;
 		flags &= ~(O_CREAT | O_EXCL | O_NOFOLLOW);
 	}
-	return real_calls()->posix_spawn_file_actions_addopen(actions, fd, path, flags, mode);
+	return REAL(posix_spawn_file_actions_addopen)(actions, fd, path, flags, mode);
 }
 
 int actions_folder(const posix_spawn_file_actions_t *actions)
@@ -211,17 +211,17 @@ EXPORT int posix_spawn_file_actions_addchdir_np(posix_spawn_file_actions_t *acti
 	if (!way_is_foreign(AT_FDCWD, path) && exchange(actions, path, false, &found) == 0)
 		path = found.path;
 	note_folder(actions, found.fd);
-	return real_calls()->posix_spawn_file_actions_addchdir_np(actions, path);
+	return REAL(posix_spawn_file_actions_addchdir_np)(actions, path);
 }
 
 EXPORT int posix_spawn_file_actions_init(posix_spawn_file_actions_t *actions)
 {
 	release_all(actions);
-	return real_calls()->posix_spawn_file_actions_init(actions);
+	return REAL(posix_spawn_file_actions_init)(actions);
 }
 
 EXPORT int posix_spawn_file_actions_destroy(posix_spawn_file_actions_t *actions)
 {
 	release_all(actions);
-	return real_calls()->posix_spawn_file_actions_destroy(actions);
+	return REAL(posix_spawn_file_actions_destroy)(actions);
 }

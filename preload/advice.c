@@ -159,7 +159,7 @@ static int advise_locked(void *address, size_t length, int advice)
 /* Returns the error. Its own advice is fewer and only hints. */
 EXPORT int posix_madvise(void *addr, size_t len, int advice)
 {
-	int result = real_calls()->posix_madvise(addr, len, advice);
+	int result = REAL(posix_madvise)(addr, len, advice);
 	uint64_t before;
 
 	if (result == 0 || result == EINVAL || result == ENOMEM)

@@ -10,7 +10,9 @@
 #include "preload/views_i.h"
 
 /* What no attachment is outside of; the same, 0: there is none. Read without a lock. */
+#pragma GCC visibility push(hidden)
 extern atomic_uintptr_t attach_from, attach_to;
+#pragma GCC visibility pop
 
 static inline bool attach_may_touch(const void *address, size_t length)
 {

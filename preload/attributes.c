@@ -14,7 +14,7 @@ static long chmod_natively(const struct errand *errand, int dirfd, const char *p
 	const mode_t *mode = errand->details;
 
 	return way_result(
-		real_calls()->fchmodat(dirfd, path, *mode, nofollow ? AT_SYMLINK_NOFOLLOW : 0));
+		REAL(fchmodat)(dirfd, path, *mode, nofollow ? AT_SYMLINK_NOFOLLOW : 0));
 }
 
 static long chmod_served(const struct errand *errand, struct way *way)
@@ -42,14 +42,14 @@ static int emu_chmod(int dirfd, const char *path, mode_t mode, int flags)
 EXPORT int chmod(const char *pathname, mode_t mode)
 {
 	if (way_is_foreign(AT_FDCWD, pathname))
-		return real_calls()->chmod(pathname, mode);
+		return REAL(chmod)(pathname, mode);
 	return export_named("chmod", pathname, emu_chmod(AT_FDCWD, pathname, mode, 0));
 }
 
 EXPORT int lchmod(const char *pathname, mode_t mode)
 {
 	if (way_is_foreign(AT_FDCWD, pathname))
-		return real_calls()->lchmod(pathname, mode);
+		return REAL(lchmod)(pathname, mode);
 	return export_named("lchmod", pathname,
 	                    emu_chmod(AT_FDCWD, pathname, mode, AT_SYMLINK_NOFOLLOW));
 }
@@ -57,7 +57,7 @@ EXPORT int lchmod(const char *pathname, mode_t mode)
 EXPORT int fchmodat(int dirfd, const char *pathname, mode_t mode, int flags)
 {
 	if (way_is_foreign(dirfd, pathname))
-		return real_calls()->fchmodat(dirfd, pathname, mode, flags);
+		return REAL(fchmodat)(dirfd, pathname, mode, flags);
 	return export_named("fchmodat", pathname, emu_chmod(dirfd, pathname, mode, flags));
 }
 
@@ -70,7 +70,7 @@ static long chown_natively(const struct errand *errand, int dirfd, const char *p
 {
 	const struct owning *owning = errand->details;
 
-	return way_result(real_calls()->fchownat(dirfd, path, owning->owner, owning->group,
+	return way_result(REAL(fchownat)(dirfd, path, owning->owner, owning->group,
 	                                         nofollow ? AT_SYMLINK_NOFOLLOW : 0));
 }
 
@@ -90,14 +90,14 @@ static int emu_chown(int dirfd, const char *path, uid_t owner, gid_t group, int 
 EXPORT int chown(const char *pathname, uid_t owner, gid_t group)
 {
 	if (way_is_foreign(AT_FDCWD, pathname))
-		return real_calls()->chown(pathname, owner, group);
+		return REAL(chown)(pathname, owner, group);
 	return export_named("chown", pathname, emu_chown(AT_FDCWD, pathname, owner, group, 0));
 }
 
 EXPORT int lchown(const char *pathname, uid_t owner, gid_t group)
 {
 	if (way_is_foreign(AT_FDCWD, pathname))
-		return real_calls()->lchown(pathname, owner, group);
+		return REAL(lchown)(pathname, owner, group);
 	return export_named("lchown", pathname,
 	                    emu_chown(AT_FDCWD, pathname, owner, group, AT_SYMLINK_NOFOLLOW));
 }
@@ -105,7 +105,7 @@ EXPORT int lchown(const char *pathname, uid_t owner, gid_t group)
 EXPORT int fchownat(int dirfd, const char *pathname, uid_t owner, gid_t group, int flags)
 {
 	if (way_is_foreign(dirfd, pathname))
-		return real_calls()->fchownat(dirfd, pathname, owner, group, flags);
+		return REAL(fchownat)(dirfd, pathname, owner, group, flags);
 	return export_named("fchownat", pathname, emu_chown(dirfd, pathname, owner, group, flags));
 }
 
@@ -119,7 +119,7 @@ static long watch_natively(const struct errand *errand, int dirfd, const char *p
 	const struct watching *watching = errand->details;
 	uint32_t mask = watching->mask & ~(nofollow ? 0U : (uint32_t)IN_DONT_FOLLOW);
 
-	return way_result(real_calls()->inotify_add_watch(watching->fd, path, mask));
+	return way_result(REAL(inotify_add_watch)(watching->fd, path, mask));
 }
 
 static int emu_watch(int fd, const char *path, uint32_t mask)
@@ -136,6 +136,6 @@ static int emu_watch(int fd, const char *path, uint32_t mask)
 EXPORT int inotify_add_watch(int fd, const char *pathname, uint32_t mask)
 {
 	if (way_is_foreign(AT_FDCWD, pathname))
-		return real_calls()->inotify_add_watch(fd, pathname, mask);
+		return REAL(inotify_add_watch)(fd, pathname, mask);
 	return export_named("inotify_add_watch", pathname, emu_watch(fd, pathname, mask));
 }

@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "base/sys.h"
+#include "preload/real.h"
 
 enum { LINE_MAX_LENGTH = 420 };
 
@@ -51,11 +52,13 @@ static struct text folder_setting(const char *name)
 
 static struct text library_path(void)
 {
+	const char *path = real_library();
 	Dl_info self;
 
-	if (!dladdr((void *)(uintptr_t)boot_config, &self) || !self.dli_fname)
-		return TEXT_NULL;
-	return absolute(self.dli_fname);
+	/* It goes through all symbols. */
+	if (!path && dladdr((void *)(uintptr_t)boot_config, &self))
+		path = self.dli_fname;
+	return path ? absolute(path) : TEXT_NULL;
 }
 
 /* Takes what stands between colons, from its first slash on. */

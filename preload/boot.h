@@ -19,8 +19,8 @@ enum mmap_mode {
 /* All writable variables of the library:
  *   boot.c   config             written once
  *            owner              whose memory this is
- *   real.c   real_table,        written once
- *            real_is_ready
+ *   real.c   real_table,        what was found, lock-free
+ *            last               written once
  *   guard.c  guarded, highest,  descriptors to be kept from the program, lock-free
  *            guard_count
  *   pool.c   pool               the connections, lock-free

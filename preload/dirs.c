@@ -24,7 +24,7 @@ static int stream_of(int fd, DIR **ret_dir)
 	DIR *dir;
 
 	if (!way_base_of(fd, &base)) {
-		dir = real_calls()->fdopendir(fd);
+		dir = REAL(fdopendir)(fd);
 		if (!dir)
 			return -errno;
 		*ret_dir = dir;
@@ -61,7 +61,7 @@ int dir_next(DIR *dir, struct dirent **ret_entry)
 	if (stream_is_ours(dir))
 		return stream_next(dir, ret_entry);
 	errno = 0;
-	entry = real_calls()->readdir(dir);
+	entry = REAL(readdir)(dir);
 	result = entry ? 1 : -errno;
 	errno = before;
 	if (entry)
@@ -76,19 +76,19 @@ int dir_close(DIR *dir)
 
 	if (stream_is_ours(dir))
 		return stream_close(dir);
-	result = (int)way_result(real_calls()->closedir(dir));
+	result = (int)way_result(REAL(closedir)(dir));
 	errno = before;
 	return result;
 }
 
 int dir_fd(DIR *dir)
 {
-	return stream_is_ours(dir) ? stream_fd(dir) : real_calls()->dirfd(dir);
+	return stream_is_ours(dir) ? stream_fd(dir) : REAL(dirfd)(dir);
 }
 
 long dir_tell(DIR *dir)
 {
-	return stream_is_ours(dir) ? stream_tell(dir) : real_calls()->telldir(dir);
+	return stream_is_ours(dir) ? stream_tell(dir) : REAL(telldir)(dir);
 }
 
 void dir_seek(DIR *dir, long position)
@@ -96,7 +96,7 @@ void dir_seek(DIR *dir, long position)
 	if (stream_is_ours(dir))
 		stream_seek(dir, position);
 	else
-		real_calls()->seekdir(dir, position);
+		REAL(seekdir)(dir, position);
 }
 
 /* By way of a descriptor, or of some process's working folder: where that leads shows when it is
@@ -111,7 +111,7 @@ EXPORT DIR *opendir(const char *name)
 	DIR *dir = NULL;
 
 	if (way_is_foreign(AT_FDCWD, name) && !is_in_proc(name))
-		return real_calls()->opendir(name);
+		return REAL(opendir)(name);
 	export_named("opendir", name, dir_open(AT_FDCWD, name, &dir));
 	return dir;
 }
@@ -133,7 +133,7 @@ EXPORT DIR *fdopendir(int fd)
 	int result;
 
 	if (fd < 0 || way_is_foreign(fd, ".") || !way_base_of(fd, &base))
-		return real_calls()->fdopendir(fd);
+		return REAL(fdopendir)(fd);
 	result = check_descriptor(fd);
 	if (result == 0)
 		result = stream_open(fd, &base, &dir);
@@ -144,7 +144,7 @@ EXPORT DIR *fdopendir(int fd)
 EXPORT int closedir(DIR *dirp)
 {
 	if (!stream_is_ours(dirp))
-		return real_calls()->closedir(dirp);
+		return REAL(closedir)(dirp);
 	return export_result(stream_close(dirp));
 }
 
@@ -158,7 +158,7 @@ EXPORT struct dirent *readdir(DIR *dirp)
 	struct dirent *entry = NULL;
 
 	if (!stream_is_ours(dirp))
-		return real_calls()->readdir(dirp);
+		return REAL(readdir)(dirp);
 	export_result(stream_next(dirp, &entry));
 	return entry;
 }
@@ -176,7 +176,7 @@ static int next_copy(DIR *dir, struct dirent *ret_entry, struct dirent **ret_pla
 EXPORT int readdir_r(DIR *dirp, struct dirent *entry, struct dirent **result)
 {
 	if (!stream_is_ours(dirp))
-		return real_calls()->readdir_r(dirp, entry, result);
+		return REAL(readdir_r)(dirp, entry, result);
 	return next_copy(dirp, entry, result);
 }
 
@@ -189,7 +189,7 @@ EXPORT void rewinddir(DIR *dirp)
 	if (stream_is_ours(dirp))
 		stream_seek(dirp, 0);
 	else
-		real_calls()->rewinddir(dirp);
+		REAL(rewinddir)(dirp);
 }
 
 EXPORT long telldir(DIR *dirp)

@@ -28,11 +28,11 @@ static int execute(const char *path, char *const argv[], char *const envp[], cha
 	if (result < 0)
 		return result;
 	exec_keep(&plan);
-	real_calls()->execve(plan.path, plan.argv, envp);
+	REAL(execve)(plan.path, plan.argv, envp);
 	result = -errno;
 	if (result == -ETXTBSY && plan.fd >= 0 && exec_copy(&plan) == 0) {
 		exec_keep(&plan);
-		real_calls()->execve(plan.path, plan.argv, envp);
+		REAL(execve)(plan.path, plan.argv, envp);
 		result = -errno;
 	}
 	exec_deinit(&plan);
@@ -49,7 +49,7 @@ static int execute_by_shell(const char *path, char *const argv[], char *const en
 	if (count > 1)
 		memcpy(room + 2, argv + 1, (count - 1) * sizeof *argv);
 	room[count > 1 ? count + 1 : 2] = NULL;
-	real_calls()->execve(room[0], room, envp);
+	REAL(execve)(room[0], room, envp);
 	return -errno;
 }
 
@@ -92,7 +92,7 @@ EXPORT int execve(const char *path, char *const argv[], char *const envp[])
 {
 	points_tell();
 	if (way_is_foreign(AT_FDCWD, path))
-		return real_calls()->execve(path, argv, envp);
+		return REAL(execve)(path, argv, envp);
 	return execute_ours("execve", path, argv, envp, false);
 }
 
@@ -133,7 +133,7 @@ static int execute_busy(int fd, char *const argv[], char *const envp[])
 	if (exec_copy(&plan) < 0)
 		return -ETXTBSY;
 	exec_keep(&plan);
-	real_calls()->execve(plan.path, argv, envp);
+	REAL(execve)(plan.path, argv, envp);
 	exec_deinit(&plan);
 	return -errno;
 }
@@ -141,7 +141,7 @@ static int execute_busy(int fd, char *const argv[], char *const envp[])
 EXPORT int fexecve(int fd, char *const argv[], char *const envp[])
 {
 	points_tell();
-	real_calls()->fexecve(fd, argv, envp);
+	REAL(fexecve)(fd, argv, envp);
 	return export_result(execute_busy(fd, argv, envp));
 }
 
@@ -176,7 +176,7 @@ EXPORT int execveat(int dirfd, const char *path, char *const argv[], char *const
 {
 	points_tell();
 	if (way_is_foreign(dirfd, path) || (flags & ~(AT_EMPTY_PATH | AT_SYMLINK_NOFOLLOW))) {
-		int result = real_calls()->execveat(dirfd, path, argv, envp, flags);
+		int result = REAL(execveat)(dirfd, path, argv, envp, flags);
 
 		if (!*path && (flags & AT_EMPTY_PATH))
 			return export_result(execute_busy(dirfd, argv, envp));
@@ -193,7 +193,7 @@ EXPORT int execv(const char *path, char *const argv[])
 {
 	points_tell();
 	if (way_is_foreign(AT_FDCWD, path))
-		return real_calls()->execv(path, argv);
+		return REAL(execv)(path, argv);
 	return execute_ours("execv", path, argv, environ, false);
 }
 
@@ -203,7 +203,7 @@ static int execute_found(const char *call, const char *file, char *const argv[],
 	char *path;
 
 	if (!exec_search(file, &found))
-		return real_calls()->execvpe(file, argv, envp);
+		return REAL(execvpe)(file, argv, envp);
 	path = alloca(found.path_size);
 	exec_path(&found, file, path);
 	return execute_ours(call, path, argv, envp, true);
@@ -263,7 +263,7 @@ EXPORT int execl(const char *path, const char *arg, ...)
 	va_end(rest);
 	points_tell();
 	if (way_is_foreign(AT_FDCWD, path))
-		return real_calls()->execve(path, argv, environ);
+		return REAL(execve)(path, argv, environ);
 	return execute_ours("execl", path, argv, environ, false);
 }
 
@@ -276,7 +276,7 @@ EXPORT int execle(const char *path, const char *arg, ...)
 	va_end(rest);
 	points_tell();
 	if (way_is_foreign(AT_FDCWD, path))
-		return real_calls()->execve(path, argv, envp);
+		return REAL(execve)(path, argv, envp);
 	return execute_ours("execle", path, argv, envp, false);
 }
 

@@ -418,7 +418,7 @@ EXPORT FTSENT *fts_read(FTS *ftsp)
 	int instruction;
 
 	if (!has(ftsp, OURS))
-		return real_calls()->fts_read(ftsp);
+		return REAL(fts_read)(ftsp);
 	if (!entry || has(ftsp, FTS_STOP))
 		return NULL;
 	instruction = entry->fts_instr;
@@ -440,7 +440,7 @@ EXPORT FTSENT *fts_children(FTS *ftsp, int options)
 	const FTSENT *entry = ftsp->fts_cur;
 
 	if (!has(ftsp, OURS))
-		return real_calls()->fts_children(ftsp, options);
+		return REAL(fts_children)(ftsp, options);
 	if (options && options != FTS_NAMEONLY) {
 		export_result(-EINVAL);
 		return NULL;
@@ -466,7 +466,7 @@ EXPORT int fts_close(FTS *ftsp)
 	int result;
 
 	if (!has(ftsp, OURS))
-		return real_calls()->fts_close(ftsp);
+		return REAL(fts_close)(ftsp);
 	while (entry) {
 		FTSENT *next;
 
@@ -554,7 +554,7 @@ EXPORT FTS *fts_open(char *const *path_argv, int options, order_of *compar)
 	FTS *walk;
 
 	if ((options & ~FTS_OPTIONMASK) || !any_is_ours(path_argv))
-		return real_calls()->fts_open(path_argv, options, compar);
+		return REAL(fts_open)(path_argv, options, compar);
 	walk = heap_take(sizeof *walk);
 	if (!walk)
 		return NULL;

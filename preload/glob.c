@@ -139,14 +139,14 @@ EXPORT int glob(const char *pattern, int flags, int (*errfunc)(const char *path,
 	int result;
 
 	if (!pattern || !pglob || (flags & GLOB_ALTDIRFUNC) || !is_ours(pattern))
-		return real_calls()->glob(pattern, flags, errfunc, pglob);
+		return REAL(glob)(pattern, flags, errfunc, pglob);
 	before = *pglob;
 	pglob->gl_opendir = open_folder;
 	pglob->gl_readdir = read_folder;
 	pglob->gl_closedir = close_folder;
 	pglob->gl_lstat = stat_link;
 	pglob->gl_stat = stat_target;
-	result = real_calls()->glob(pattern, flags | GLOB_ALTDIRFUNC, errfunc, pglob);
+	result = REAL(glob)(pattern, flags | GLOB_ALTDIRFUNC, errfunc, pglob);
 	pglob->gl_flags &= ~GLOB_ALTDIRFUNC;
 	pglob->gl_opendir = before.gl_opendir;
 	pglob->gl_readdir = before.gl_readdir;

@@ -174,11 +174,18 @@ int guard_close_theirs(int fd)
 	return REAL(close)(fd);
 }
 
-EXPORT int close(int fd)
+__attribute__((noinline)) static int close_minded(int fd)
 {
-	if (__builtin_expect(mq_minds_close(fd), 0))
+	if (mq_minds_close(fd))
 		return mq_close_number(fd);
 	return guard_close_theirs(fd);
+}
+
+EXPORT int close(int fd)
+{
+	if (!mq_any() && !is_to_be_looked_at() && REAL_IS_THERE(close))
+		return real_table.close(fd);
+	return close_minded(fd);
 }
 
 static int duplicate(int fd, int number, int flags, bool has_flags)

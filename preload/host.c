@@ -63,22 +63,6 @@ static long result_of(long result)
 	if (result < 0 && result > -4096 && !is_listed(listed, (int)-result)) \
 		result = -HOST_LACKS
 
-/* Memory allocators call before libc's functions are found, and while they are. */
-static void *call_mmap(void *address, size_t length, int protection, int flags, int fd,
-                       off_t offset)
-{
-	const struct real *real = real_if_ready();
-	long result;
-
-	if (real)
-		return real->mmap(address, length, protection, flags, fd, offset);
-	result = sys_call(SYS_mmap, (long)address, (long)length, protection, flags, fd, offset);
-	if (!sys_is_error((void *)result))
-		return (void *)result;
-	errno = (int)-result;
-	return MAP_FAILED;
-}
-
 enum probe { PROBE_SHARED, PROBE_PRIVATE, PROBE_ANONYMOUS, PROBE_COUNT };
 
 static long try_mapping(enum probe probe)
@@ -88,12 +72,12 @@ static long try_mapping(enum probe probe)
 	long result;
 
 	if (probe == PROBE_ANONYMOUS) {
-		mapped = call_mmap(NULL, PAGE, PROT_READ, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+		mapped = REAL(mmap)(NULL, PAGE, PROT_READ, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 	} else {
 		file = sys_openat(AT_FDCWD, boot_config()->library.bytes, O_RDONLY | O_CLOEXEC, 0);
 		if (file < 0)
 			return 0;
-		mapped = call_mmap(NULL, PAGE, PROT_READ,
+		mapped = REAL(mmap)(NULL, PAGE, PROT_READ,
 		                   probe == PROBE_SHARED ? MAP_SHARED : MAP_PRIVATE, file, 0);
 	}
 	result = result_of((long)mapped);
@@ -154,7 +138,7 @@ static bool is_refusal(long result, int flags, int fd)
 
 long host_mmap(void *address, size_t length, int protection, int flags, int fd, off_t offset)
 {
-	ASK(listed_mmap, call_mmap(address, length, protection, flags, fd, offset));
+	ASK(listed_mmap, REAL(mmap)(address, length, protection, flags, fd, offset));
 
 	if (sys_is_error((void *)result) && is_refusal(result, flags, fd))
 		return -HOST_LACKS;
@@ -163,16 +147,14 @@ long host_mmap(void *address, size_t length, int protection, int flags, int fd, 
 
 int host_munmap(void *address, size_t length)
 {
-	const struct real *real = real_if_ready();
-	ASK(listed_munmap, real ? real->munmap(address, length) :
-	                          sys_call(SYS_munmap, (long)address, (long)length, 0, 0, 0, 0));
+	ASK(listed_munmap, REAL(munmap)(address, length));
 
 	return (int)result;
 }
 
 int host_msync(void *address, size_t length, int flags)
 {
-	ASK(listed_msync, real_calls()->msync(address, length, flags));
+	ASK(listed_msync, REAL(msync)(address, length, flags));
 
 	return (int)result;
 }
@@ -180,14 +162,14 @@ int host_msync(void *address, size_t length, int flags)
 long host_mremap(void *address, size_t old_size, size_t new_size, int flags, void *new_address)
 {
 	ASK(listed_mremap,
-	    real_calls()->mremap(address, old_size, new_size, flags, new_address));
+	    REAL(mremap)(address, old_size, new_size, flags, new_address));
 
 	return result;
 }
 
 int host_madvise(void *address, size_t length, int advice)
 {
-	ASK(listed_madvise, real_calls()->madvise(address, length, advice));
+	ASK(listed_madvise, REAL(madvise)(address, length, advice));
 
 	/* Only for advice that nobody else gives. */
 	if (result == -EPERM && advice != MADV_HWPOISON && advice != 101 /* MADV_SOFT_OFFLINE */)
@@ -199,10 +181,7 @@ atomic_bool host_protects;
 
 static int ask_mprotect(void *address, size_t length, int protection)
 {
-	const struct real *real = real_if_ready();
-	ASK(listed_mprotect,
-	    real ? real->mprotect(address, length, protection) :
-	           sys_call(SYS_mprotect, (long)address, (long)length, protection, 0, 0, 0));
+	ASK(listed_mprotect, REAL(mprotect)(address, length, protection));
 
 	return (int)result;
 }
@@ -244,7 +223,7 @@ static bool is_sealed(int fd)
 
 int host_ftruncate(int fd, off_t length)
 {
-	ASK(listed_ftruncate, real_calls()->ftruncate(fd, length));
+	ASK(listed_ftruncate, REAL(ftruncate)(fd, length));
 
 	if (result == -EPERM && !is_sealed(fd))
 		return -HOST_LACKS;
@@ -253,7 +232,7 @@ int host_ftruncate(int fd, off_t length)
 
 int host_fallocate(int fd, int mode, off_t offset, off_t length)
 {
-	ASK(listed_fallocate, real_calls()->fallocate(fd, mode, offset, length));
+	ASK(listed_fallocate, REAL(fallocate)(fd, mode, offset, length));
 
 	if (result == -EPERM && !is_sealed(fd))
 		return -HOST_LACKS;
@@ -262,7 +241,7 @@ int host_fallocate(int fd, int mode, off_t offset, off_t length)
 
 int host_memfd_create(const char *name, unsigned flags)
 {
-	ASK(listed_memfd_create, real_calls()->memfd_create(name, flags));
+	ASK(listed_memfd_create, REAL(memfd_create)(name, flags));
 
 	return (int)result;
 }

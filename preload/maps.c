@@ -431,14 +431,14 @@ static long map(const struct wish *wish)
 static long map_natively(const struct wish *wish)
 {
 	OWN_FD file = -1;
-	void *mapped = real_calls()->mmap(wish->address, wish->length, wish->protection,
+	void *mapped = REAL(mmap)(wish->address, wish->length, wish->protection,
 	                                  wish->flags, wish->fd, wish->offset);
 	int error = errno;
 
 	if (mapped == MAP_FAILED && error == ENODEV && is_shared(wish->flags) && wish->fd >= 0)
 		file = maps_trade(wish->fd);
 	if (file >= 0) {
-		mapped = real_calls()->mmap(wish->address, wish->length, wish->protection,
+		mapped = REAL(mmap)(wish->address, wish->length, wish->protection,
 		                            wish->flags, file, wish->offset);
 		error = errno;
 	}
@@ -451,9 +451,6 @@ static long map_somehow(const struct wish *wish)
 	int before = errno;
 	long result;
 
-	if (!real_if_ready())
-		return sys_call(SYS_mmap, (long)wish->address, (long)wish->length,
-		                wish->protection, wish->flags, wish->fd, wish->offset);
 	result = boot_config()->mmap == MMAP_NATIVE ? map_natively(wish) : map(wish);
 	errno = before;
 	return result == -HOST_LACKS ? -ENOMEM : result;
@@ -493,25 +490,29 @@ static void *export_address(long result)
 	                                                                    (void *)result;
 }
 
+__attribute__((noinline)) static void *map_carefully(void *address, size_t length, int protection,
+                                                     int flags, int fd, off_t offset)
+{
+	struct wish wish = {address, length, protection, flags, fd, offset};
+
+	return export_address(is_over(&wish) ? map_over(&wish) : map_somehow(&wish));
+}
+
 /* Of all programs' calls most are for private anonymous memory, from allocators: straight on. */
 EXPORT void *mmap(void *addr, size_t length, int prot, int flags, int fd, off_t offset)
 {
-	const struct real *real = real_if_ready();
+	static const int kind = MAP_TYPE | MAP_ANONYMOUS | MAP_FIXED;
 	int before = errno;
-	struct wish wish = {addr, length, prot, flags, fd, offset};
+	void *mapped;
 
-	if (is_over(&wish))
-		return export_address(map_over(&wish));
-	if (real && (flags & (MAP_TYPE | MAP_ANONYMOUS)) == (MAP_PRIVATE | MAP_ANONYMOUS) &&
-	    !views_any()) {
-		void *mapped = real->mmap(addr, length, prot, flags, fd, offset);
-
-		if (mapped != MAP_FAILED || errno == ENOMEM || errno == EINVAL || errno == EEXIST ||
-		    errno == EAGAIN || errno == EPERM)
-			return mapped;
-		errno = before;
-	}
-	return export_address(map_somehow(&wish));
+	if ((flags & kind) != (MAP_PRIVATE | MAP_ANONYMOUS) || views_any())
+		return map_carefully(addr, length, prot, flags, fd, offset);
+	mapped = REAL(mmap)(addr, length, prot, flags, fd, offset);
+	if (mapped != MAP_FAILED || errno == ENOMEM || errno == EINVAL || errno == EEXIST ||
+	    errno == EAGAIN || errno == EPERM)
+		return mapped;
+	errno = before;
+	return map_carefully(addr, length, prot, flags, fd, offset);
 }
 
 EXPORT_SAME(mmap64, mmap);

@@ -177,7 +177,7 @@ long emu_memfd_create(const char *name, unsigned flags)
 		return result;
 	result = emulate(name, flags);
 	if (result == -HOST_LACKS) {
-		result = real_calls()->memfd_create(name, flags);
+		result = REAL(memfd_create)(name, flags);
 		result = result < 0 ? -errno : result;
 		errno = before;
 	} else if (result >= 0) {

@@ -16,7 +16,7 @@ static long unlink_natively(const struct errand *errand, int dirfd, const char *
 {
 	const int *flags = errand->details;
 
-	return way_result(real_calls()->unlinkat(dirfd, path, *flags));
+	return way_result(REAL(unlinkat)(dirfd, path, *flags));
 }
 
 static long unlink_served(const struct errand *errand, struct way *way)
@@ -55,7 +55,7 @@ int path_unlink(int dirfd, const char *path, int at_flags)
 
 	if (!way_is_foreign(dirfd, path))
 		return emu_unlink_path(dirfd, path, at_flags);
-	result = way_result(real_calls()->unlinkat(dirfd, path, at_flags));
+	result = way_result(REAL(unlinkat)(dirfd, path, at_flags));
 	errno = before;
 	return (int)result;
 }
@@ -63,28 +63,28 @@ int path_unlink(int dirfd, const char *path, int at_flags)
 EXPORT int unlink(const char *pathname)
 {
 	if (way_is_foreign(AT_FDCWD, pathname))
-		return real_calls()->unlink(pathname);
+		return REAL(unlink)(pathname);
 	return export_named("unlink", pathname, emu_unlink_path(AT_FDCWD, pathname, 0));
 }
 
 EXPORT int unlinkat(int dirfd, const char *pathname, int flags)
 {
 	if (way_is_foreign(dirfd, pathname))
-		return real_calls()->unlinkat(dirfd, pathname, flags);
+		return REAL(unlinkat)(dirfd, pathname, flags);
 	return export_named("unlinkat", pathname, emu_unlink_path(dirfd, pathname, flags));
 }
 
 EXPORT int rmdir(const char *pathname)
 {
 	if (way_is_foreign(AT_FDCWD, pathname))
-		return real_calls()->rmdir(pathname);
+		return REAL(rmdir)(pathname);
 	return export_named("rmdir", pathname, emu_unlink_path(AT_FDCWD, pathname, AT_REMOVEDIR));
 }
 
 EXPORT int remove(const char *pathname)
 {
 	if (way_is_foreign(AT_FDCWD, pathname))
-		return real_calls()->remove(pathname);
+		return REAL(remove)(pathname);
 	return export_named("remove", pathname, emu_remove(pathname));
 }
 
@@ -99,8 +99,8 @@ static long make_natively(const struct errand *errand, int dirfd, const char *pa
 	const struct making *making = errand->details;
 
 	if (S_ISDIR(making->mode))
-		return way_result(real_calls()->mkdirat(dirfd, path, making->mode & ALLPERMS));
-	return way_result(real_calls()->mknodat(dirfd, path, making->mode, making->device));
+		return way_result(REAL(mkdirat)(dirfd, path, making->mode & ALLPERMS));
+	return way_result(REAL(mknodat)(dirfd, path, making->mode, making->device));
 }
 
 static long make_served(const struct errand *errand, struct way *way)
@@ -154,7 +154,7 @@ int path_mkdir(int dirfd, const char *path, mode_t mode)
 
 	if (!way_is_foreign(dirfd, path))
 		return emu_mkdir(dirfd, path, mode);
-	result = way_result(real_calls()->mkdirat(dirfd, path, mode));
+	result = way_result(REAL(mkdirat)(dirfd, path, mode));
 	errno = before;
 	return (int)result;
 }
@@ -162,21 +162,21 @@ int path_mkdir(int dirfd, const char *path, mode_t mode)
 EXPORT int mkdir(const char *pathname, mode_t mode)
 {
 	if (way_is_foreign(AT_FDCWD, pathname))
-		return real_calls()->mkdir(pathname, mode);
+		return REAL(mkdir)(pathname, mode);
 	return export_named("mkdir", pathname, emu_mkdir(AT_FDCWD, pathname, mode));
 }
 
 EXPORT int mkdirat(int dirfd, const char *pathname, mode_t mode)
 {
 	if (way_is_foreign(dirfd, pathname))
-		return real_calls()->mkdirat(dirfd, pathname, mode);
+		return REAL(mkdirat)(dirfd, pathname, mode);
 	return export_named("mkdirat", pathname, emu_mkdir(dirfd, pathname, mode));
 }
 
 EXPORT int mkfifo(const char *pathname, mode_t mode)
 {
 	if (way_is_foreign(AT_FDCWD, pathname))
-		return real_calls()->mkfifo(pathname, mode);
+		return REAL(mkfifo)(pathname, mode);
 	return export_named("mkfifo", pathname,
 	                    emu_mknod(AT_FDCWD, pathname, S_IFIFO | (mode & ALLPERMS), 0));
 }
@@ -184,7 +184,7 @@ EXPORT int mkfifo(const char *pathname, mode_t mode)
 EXPORT int mkfifoat(int dirfd, const char *pathname, mode_t mode)
 {
 	if (way_is_foreign(dirfd, pathname))
-		return real_calls()->mkfifoat(dirfd, pathname, mode);
+		return REAL(mkfifoat)(dirfd, pathname, mode);
 	return export_named("mkfifoat", pathname,
 	                    emu_mknod(dirfd, pathname, S_IFIFO | (mode & ALLPERMS), 0));
 }
@@ -192,14 +192,14 @@ EXPORT int mkfifoat(int dirfd, const char *pathname, mode_t mode)
 EXPORT int mknod(const char *pathname, mode_t mode, dev_t dev)
 {
 	if (way_is_foreign(AT_FDCWD, pathname))
-		return real_calls()->mknod(pathname, mode, dev);
+		return REAL(mknod)(pathname, mode, dev);
 	return export_named("mknod", pathname, emu_mknod(AT_FDCWD, pathname, mode, dev));
 }
 
 EXPORT int mknodat(int dirfd, const char *pathname, mode_t mode, dev_t dev)
 {
 	if (way_is_foreign(dirfd, pathname))
-		return real_calls()->mknodat(dirfd, pathname, mode, dev);
+		return REAL(mknodat)(dirfd, pathname, mode, dev);
 	return export_named("mknodat", pathname, emu_mknod(dirfd, pathname, mode, dev));
 }
 
@@ -210,21 +210,21 @@ int __xmknodat(int version, int dirfd, const char *pathname, mode_t mode, dev_t 
 EXPORT int __xmknod(int version, const char *pathname, mode_t mode, dev_t *dev)
 {
 	if (way_is_foreign(AT_FDCWD, pathname))
-		return real_calls()->__xmknod(version, pathname, mode, dev);
+		return REAL(__xmknod)(version, pathname, mode, dev);
 	return export_named("__xmknod", pathname, emu_mknod(AT_FDCWD, pathname, mode, *dev));
 }
 
 EXPORT int __xmknodat(int version, int dirfd, const char *pathname, mode_t mode, dev_t *dev)
 {
 	if (way_is_foreign(dirfd, pathname))
-		return real_calls()->__xmknodat(version, dirfd, pathname, mode, dev);
+		return REAL(__xmknodat)(version, dirfd, pathname, mode, dev);
 	return export_named("__xmknodat", pathname, emu_mknod(dirfd, pathname, mode, *dev));
 }
 
 static long symlink_natively(const struct errand *errand, int dirfd, const char *path,
                              bool nofollow)
 {
-	return way_result(real_calls()->symlinkat(errand->details, dirfd, path));
+	return way_result(REAL(symlinkat)(errand->details, dirfd, path));
 }
 
 static long symlink_served(const struct errand *errand, struct way *way)
@@ -253,14 +253,14 @@ static int emu_symlink(const char *target, int dirfd, const char *path)
 EXPORT int symlink(const char *target, const char *linkpath)
 {
 	if (way_is_foreign(AT_FDCWD, linkpath))
-		return real_calls()->symlink(target, linkpath);
+		return REAL(symlink)(target, linkpath);
 	return export_named("symlink", linkpath, emu_symlink(target, AT_FDCWD, linkpath));
 }
 
 EXPORT int symlinkat(const char *target, int newdirfd, const char *linkpath)
 {
 	if (way_is_foreign(newdirfd, linkpath))
-		return real_calls()->symlinkat(target, newdirfd, linkpath);
+		return REAL(symlinkat)(target, newdirfd, linkpath);
 	return export_named("symlinkat", linkpath, emu_symlink(target, newdirfd, linkpath));
 }
 
@@ -282,7 +282,7 @@ static long readlink_natively(const struct errand *errand, int dirfd, const char
 {
 	const struct reading *reading = errand->details;
 
-	return way_result(real_calls()->readlinkat(dirfd, path, reading->text, reading->room));
+	return way_result(REAL(readlinkat)(dirfd, path, reading->text, reading->room));
 }
 
 static long readlink_served(const struct errand *errand, struct way *way)
@@ -317,7 +317,7 @@ ssize_t path_readlink(int dirfd, const char *path, char *ret_text, size_t room)
 
 	if (!way_is_foreign(dirfd, path))
 		return emu_readlink(dirfd, path, ret_text, room);
-	result = way_result(real_calls()->readlinkat(dirfd, path, ret_text, room));
+	result = way_result(REAL(readlinkat)(dirfd, path, ret_text, room));
 	errno = before;
 	return result;
 }
@@ -369,14 +369,14 @@ static inline ssize_t as_seen(ssize_t length, char *text, size_t room)
 EXPORT ssize_t readlink(const char *pathname, char *buf, size_t bufsiz)
 {
 	if (way_is_foreign(AT_FDCWD, pathname))
-		return as_seen(real_calls()->readlink(pathname, buf, bufsiz), buf, bufsiz);
+		return as_seen(REAL(readlink)(pathname, buf, bufsiz), buf, bufsiz);
 	return export_sized("readlink", pathname, emu_readlink(AT_FDCWD, pathname, buf, bufsiz));
 }
 
 EXPORT ssize_t readlinkat(int dirfd, const char *pathname, char *buf, size_t bufsiz)
 {
 	if (way_is_foreign(dirfd, pathname))
-		return as_seen(real_calls()->readlinkat(dirfd, pathname, buf, bufsiz), buf,
+		return as_seen(REAL(readlinkat)(dirfd, pathname, buf, bufsiz), buf,
 		               bufsiz);
 	return export_sized("readlinkat", pathname, emu_readlink(dirfd, pathname, buf, bufsiz));
 }
@@ -388,7 +388,7 @@ ssize_t __readlinkat_chk(int dirfd, const char *pathname, char *buf, size_t bufs
 EXPORT ssize_t __readlink_chk(const char *pathname, char *buf, size_t bufsiz, size_t room)
 {
 	if (bufsiz > room || way_is_foreign(AT_FDCWD, pathname))
-		return as_seen(real_calls()->__readlink_chk(pathname, buf, bufsiz, room), buf,
+		return as_seen(REAL(__readlink_chk)(pathname, buf, bufsiz, room), buf,
 		               bufsiz);
 	return export_sized("readlink", pathname, emu_readlink(AT_FDCWD, pathname, buf, bufsiz));
 }
@@ -397,7 +397,7 @@ EXPORT ssize_t __readlinkat_chk(int dirfd, const char *pathname, char *buf, size
                                 size_t room)
 {
 	if (bufsiz > room || way_is_foreign(dirfd, pathname))
-		return as_seen(real_calls()->__readlinkat_chk(dirfd, pathname, buf, bufsiz, room),
+		return as_seen(REAL(__readlinkat_chk)(dirfd, pathname, buf, bufsiz, room),
 		               buf, bufsiz);
 	return export_sized("readlinkat", pathname, emu_readlink(dirfd, pathname, buf, bufsiz));
 }

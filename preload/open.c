@@ -4,7 +4,6 @@
  */
 #include <fcntl.h>
 #include <pthread.h>
-#include <stdarg.h>
 
 #include "base/own.h"
 #include "preload/export.h"
@@ -31,7 +30,7 @@ static long open_natively(const struct errand *errand, int dirfd, const char *pa
 {
 	const struct opening *opening = errand->details;
 
-	return way_result(real_calls()->openat(dirfd, path, opening->flags, opening->mode));
+	return way_result(REAL(openat)(dirfd, path, opening->flags, opening->mode));
 }
 
 /* What comes O_PATH is opened here: the kernel judges, and waits where it is a fifo. */
@@ -117,24 +116,10 @@ int path_open(int dirfd, const char *path, int flags, mode_t mode)
 
 	if (!way_is_foreign(dirfd, path))
 		return emu_open_path(dirfd, path, flags, mode);
-	result = way_result(real_calls()->openat(dirfd, path, flags, mode));
+	result = way_result(REAL(openat)(dirfd, path, flags, mode));
 	errno = before;
 	return (int)result;
 }
-
-static mode_t mode_argument(int flags, va_list more)
-{
-	return takes_mode(flags) ? va_arg(more, mode_t) : 0;
-}
-
-#define TAKE_MODE(mode) \
-	do { \
-		va_list more; \
-\
-		va_start(more, flags); \
-		mode = mode_argument(flags, more); \
-		va_end(more); \
-	} while (0)
 
 /* What is mapped of it, and emulated, is to know that it is empty. */
 static int opened(int fd, int flags)
@@ -144,24 +129,37 @@ static int opened(int fd, int flags)
 	return fd;
 }
 
-EXPORT int open(const char *pathname, int flags, ...)
+__attribute__((noinline)) static int open_carefully(const char *path, int flags, mode_t mode)
 {
-	mode_t mode;
-
-	TAKE_MODE(mode);
-	if (way_is_foreign(AT_FDCWD, pathname))
-		return opened(real_calls()->open(pathname, flags, mode), flags);
-	return opened(open_ours("open", AT_FDCWD, pathname, flags, mode), flags);
+	if (way_is_foreign(AT_FDCWD, path))
+		return opened(REAL(open)(path, flags, mode), flags);
+	return opened(open_ours("open", AT_FDCWD, path, flags, mode), flags);
 }
 
-EXPORT int openat(int dirfd, const char *pathname, int flags, ...)
+/* A list of one argument is passed as the argument is, and one that is not there is not looked at.
+ */
+EXPORT int open_file(const char *pathname, int flags, mode_t mode) __asm__("open");
+EXPORT int open_file(const char *pathname, int flags, mode_t mode)
 {
-	mode_t mode;
+	if (way_is_plainly_foreign(AT_FDCWD, pathname) && !(flags & O_TRUNC) && REAL_IS_THERE(open))
+		return real_table.open(pathname, flags, mode);
+	return open_carefully(pathname, flags, mode);
+}
 
-	TAKE_MODE(mode);
-	if (way_is_foreign(dirfd, pathname))
-		return opened(real_calls()->openat(dirfd, pathname, flags, mode), flags);
-	return opened(open_ours("openat", dirfd, pathname, flags, mode), flags);
+__attribute__((noinline)) static int open_carefully_at(int dirfd, const char *path, int flags,
+                                                       mode_t mode)
+{
+	if (way_is_foreign(dirfd, path))
+		return opened(REAL(openat)(dirfd, path, flags, mode), flags);
+	return opened(open_ours("openat", dirfd, path, flags, mode), flags);
+}
+
+EXPORT int open_file_at(int dirfd, const char *pathname, int flags, mode_t mode) __asm__("openat");
+EXPORT int open_file_at(int dirfd, const char *pathname, int flags, mode_t mode)
+{
+	if (way_is_plainly_foreign(dirfd, pathname) && !(flags & O_TRUNC) && REAL_IS_THERE(openat))
+		return real_table.openat(dirfd, pathname, flags, mode);
+	return open_carefully_at(dirfd, pathname, flags, mode);
 }
 
 EXPORT int creat(const char *pathname, mode_t mode)
@@ -169,7 +167,7 @@ EXPORT int creat(const char *pathname, mode_t mode)
 	int flags = O_CREAT | O_WRONLY | O_TRUNC;
 
 	if (way_is_foreign(AT_FDCWD, pathname))
-		return opened(real_calls()->creat(pathname, mode), flags);
+		return opened(REAL(creat)(pathname, mode), flags);
 	return opened(open_ours("creat", AT_FDCWD, pathname, flags, mode), flags);
 }
 
@@ -178,7 +176,7 @@ EXPORT int __open_2(const char *pathname, int flags);
 EXPORT int __open_2(const char *pathname, int flags)
 {
 	if (takes_mode(flags) || way_is_foreign(AT_FDCWD, pathname))
-		return real_calls()->__open_2(pathname, flags);
+		return REAL(__open_2)(pathname, flags);
 	return open_ours("__open_2", AT_FDCWD, pathname, flags, 0);
 }
 
@@ -186,14 +184,16 @@ EXPORT int __openat_2(int dirfd, const char *pathname, int flags);
 EXPORT int __openat_2(int dirfd, const char *pathname, int flags)
 {
 	if (takes_mode(flags) || way_is_foreign(dirfd, pathname))
-		return real_calls()->__openat_2(dirfd, pathname, flags);
+		return REAL(__openat_2)(dirfd, pathname, flags);
 	return open_ours("__openat_2", dirfd, pathname, flags, 0);
 }
 
 int __open64_2(const char *pathname, int flags);
 int __openat64_2(int dirfd, const char *pathname, int flags);
-EXPORT_SAME(open64, open);
-EXPORT_SAME(openat64, openat);
+extern __typeof__(open_file) open_file64 __asm__("open64")
+	__attribute__((alias("open"), visibility("default")));
+extern __typeof__(open_file_at) open_file_at64 __asm__("openat64")
+	__attribute__((alias("openat"), visibility("default")));
 EXPORT_SAME(creat64, creat);
 EXPORT_SAME(__open64_2, __open_2);
 EXPORT_SAME(__openat64_2, __openat_2);

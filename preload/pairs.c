@@ -59,7 +59,7 @@ static long link_natively(const struct errand_two *errand, const int dirfds[2],
 	const int *flags = errand->details;
 
 	return way_result(
-		real_calls()->linkat(dirfds[0], paths[0], dirfds[1], paths[1], *flags));
+		REAL(linkat)(dirfds[0], paths[0], dirfds[1], paths[1], *flags));
 }
 
 static long link_served(const struct errand_two *errand, struct way *way)
@@ -85,7 +85,7 @@ static long link_file_natively(const struct errand *errand, int dirfd, const cha
 {
 	const struct file_link *link = errand->details;
 
-	return way_result(real_calls()->linkat(link->dirfd, link->path, dirfd, path, link->flags));
+	return way_result(REAL(linkat)(link->dirfd, link->path, dirfd, path, link->flags));
 }
 
 static long link_file_served(const struct errand *errand, struct way *way)
@@ -195,14 +195,14 @@ static bool are_foreign(int dirfd, const char *path, int new_dirfd, const char *
 EXPORT int link(const char *oldpath, const char *newpath)
 {
 	if (are_foreign(AT_FDCWD, oldpath, AT_FDCWD, newpath))
-		return real_calls()->link(oldpath, newpath);
+		return REAL(link)(oldpath, newpath);
 	return export_named("link", newpath, emu_link(AT_FDCWD, oldpath, AT_FDCWD, newpath, 0));
 }
 
 EXPORT int linkat(int olddirfd, const char *oldpath, int newdirfd, const char *newpath, int flags)
 {
 	if (are_foreign(olddirfd, oldpath, newdirfd, newpath))
-		return real_calls()->linkat(olddirfd, oldpath, newdirfd, newpath, flags);
+		return REAL(linkat)(olddirfd, oldpath, newdirfd, newpath, flags);
 	return export_named("linkat", newpath,
 	                    emu_link(olddirfd, oldpath, newdirfd, newpath, flags));
 }
@@ -213,7 +213,7 @@ static long rename_natively(const struct errand_two *errand, const int dirfds[2]
 	const unsigned *flags = errand->details;
 
 	return way_result(
-		real_calls()->renameat2(dirfds[0], paths[0], dirfds[1], paths[1], *flags));
+		REAL(renameat2)(dirfds[0], paths[0], dirfds[1], paths[1], *flags));
 }
 
 static long rename_served(const struct errand_two *errand, struct way *way)
@@ -250,7 +250,7 @@ static int emu_rename(int dirfd, const char *path, int new_dirfd, const char *ne
 EXPORT int rename(const char *oldpath, const char *newpath)
 {
 	if (are_foreign(AT_FDCWD, oldpath, AT_FDCWD, newpath))
-		return real_calls()->rename(oldpath, newpath);
+		return REAL(rename)(oldpath, newpath);
 	return export_named("rename", oldpath,
 	                    emu_rename(AT_FDCWD, oldpath, AT_FDCWD, newpath, 0));
 }
@@ -258,7 +258,7 @@ EXPORT int rename(const char *oldpath, const char *newpath)
 EXPORT int renameat(int olddirfd, const char *oldpath, int newdirfd, const char *newpath)
 {
 	if (are_foreign(olddirfd, oldpath, newdirfd, newpath))
-		return real_calls()->renameat(olddirfd, oldpath, newdirfd, newpath);
+		return REAL(renameat)(olddirfd, oldpath, newdirfd, newpath);
 	return export_named("renameat", oldpath,
 	                    emu_rename(olddirfd, oldpath, newdirfd, newpath, 0));
 }
@@ -267,7 +267,7 @@ EXPORT int renameat2(int olddirfd, const char *oldpath, int newdirfd, const char
                      unsigned flags)
 {
 	if (are_foreign(olddirfd, oldpath, newdirfd, newpath))
-		return real_calls()->renameat2(olddirfd, oldpath, newdirfd, newpath, flags);
+		return REAL(renameat2)(olddirfd, oldpath, newdirfd, newpath, flags);
 	return export_named("renameat2", oldpath,
 	                    emu_rename(olddirfd, oldpath, newdirfd, newpath, flags));
 }

@@ -147,7 +147,7 @@ static bool is_in_store(void)
 
 static long chdir_natively(const struct errand *errand, int dirfd, const char *path, bool nofollow)
 {
-	long result = way_result(real_calls()->chdir(path));
+	long result = way_result(REAL(chdir)(path));
 
 	if (result == 0 && path != errand->details && way_mount() &&
 	    strncmp(path, way_mount(), strlen(way_mount())) == 0)
@@ -192,7 +192,7 @@ EXPORT int chdir(const char *path)
 	if (!way_is_foreign(AT_FDCWD, path))
 		return export_named("chdir", path, place_enter(path));
 	may_be_on_mount();
-	result = real_calls()->chdir(path);
+	result = REAL(chdir)(path);
 	if (result == 0)
 		way_moved();
 	return result;
@@ -203,7 +203,7 @@ EXPORT int fchdir(int fd)
 	int result;
 
 	may_be_on_mount();
-	result = real_calls()->fchdir(fd);
+	result = REAL(fchdir)(fd);
 	if (result == 0)
 		moved_by_descriptor();
 	return result;
@@ -258,7 +258,7 @@ static char *getcwd_ours(const char *call, char *buf, size_t size)
 EXPORT char *getcwd(char *buf, size_t size)
 {
 	if (!is_in_store())
-		return real_calls()->getcwd(buf, size);
+		return REAL(getcwd)(buf, size);
 	return getcwd_ours("getcwd", buf, size);
 }
 
@@ -267,14 +267,14 @@ EXPORT char *__getcwd_chk(char *buf, size_t size, size_t buflen)
 {
 	/* A buffer that is smaller than was said ends the program. */
 	if (!is_in_store() || size > buflen)
-		return real_calls()->__getcwd_chk(buf, size, buflen);
+		return REAL(__getcwd_chk)(buf, size, buflen);
 	return getcwd_ours("getcwd", buf, size);
 }
 
 EXPORT char *getwd(char *buf)
 {
 	if (!is_in_store())
-		return real_calls()->getwd(buf);
+		return REAL(getwd)(buf);
 	return getcwd_ours("getwd", buf, PATH_MAX);
 }
 
@@ -282,7 +282,7 @@ EXPORT char *__getwd_chk(char *buf, size_t buflen);
 EXPORT char *__getwd_chk(char *buf, size_t buflen)
 {
 	if (!is_in_store() || buflen < PATH_MAX)
-		return real_calls()->__getwd_chk(buf, buflen);
+		return REAL(__getwd_chk)(buf, buflen);
 	return getcwd_ours("getwd", buf, PATH_MAX);
 }
 
@@ -300,7 +300,7 @@ EXPORT char *get_current_dir_name(void)
 	struct stat named, present;
 
 	if (!is_in_store())
-		return real_calls()->get_current_dir_name();
+		return REAL(get_current_dir_name)();
 	if (pwd && path_stat(AT_FDCWD, ".", &present, 0) == 0 &&
 	    path_stat(AT_FDCWD, pwd, &named, 0) == 0 && present.st_dev == named.st_dev &&
 	    present.st_ino == named.st_ino)
@@ -313,7 +313,7 @@ static long realpath_natively(const struct errand *errand, int dirfd, const char
 {
 	char text[PATH_MAX];
 
-	if (!real_calls()->realpath(path, text))
+	if (!REAL(realpath)(path, text))
 		return -errno;
 	return tell_native(errand->details, text, way_mount());
 }
@@ -359,7 +359,7 @@ static bool is_foreign(const char *name)
 EXPORT char *realpath(const char *name, char *resolved)
 {
 	if (is_foreign(name))
-		return real_calls()->realpath(name, resolved);
+		return REAL(realpath)(name, resolved);
 	return realpath_ours("realpath", name, resolved);
 }
 
@@ -367,13 +367,13 @@ EXPORT char *__realpath_chk(const char *name, char *resolved, size_t resolvedlen
 EXPORT char *__realpath_chk(const char *name, char *resolved, size_t resolvedlen)
 {
 	if (is_foreign(name) || resolvedlen < PATH_MAX)
-		return real_calls()->__realpath_chk(name, resolved, resolvedlen);
+		return REAL(__realpath_chk)(name, resolved, resolvedlen);
 	return realpath_ours("realpath", name, resolved);
 }
 
 EXPORT char *canonicalize_file_name(const char *name)
 {
 	if (is_foreign(name))
-		return real_calls()->canonicalize_file_name(name);
+		return REAL(canonicalize_file_name)(name);
 	return realpath_ours("canonicalize_file_name", name, NULL);
 }

@@ -32,28 +32,18 @@ static inline void points_hear(void)
 		points_acquire();
 }
 
-/* points_release for the macros below, after which the functions behind are found. */
-__attribute__((cold)) void points_prepare(void);
-
 /* The function behind, between points; and where nothing comes back, after one. They return from
  * whoever has them. */
 #define POINTS_TALK(result_type, name, arguments) \
 	do { \
 		result_type points_result; \
 \
-		if (__builtin_expect(!views_shared_any() && REAL_IS_THERE(name), 1)) \
-			return (real_table.name)arguments; \
-		points_prepare(); \
-		points_result = (real_table.name)arguments; \
-		points_acquire(); \
+		if (!points_any() && REAL_IS_THERE(name)) \
+			return real_table.name arguments; \
+		points_tell(); \
+		points_result = REAL(name) arguments; \
+		points_hear(); \
 		return points_result; \
-	} while (0)
-
-#define POINTS_TELL(name, arguments) \
-	do { \
-		if (__builtin_expect(views_shared_any() || !REAL_IS_THERE(name), 0)) \
-			points_prepare(); \
-		return (real_table.name)arguments; \
 	} while (0)
 
 #endif

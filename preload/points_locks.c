@@ -50,8 +50,8 @@ static int set_lock(int fd, int command, const struct flock *lock)
 	int result;
 
 	cut(fd, &own);
-	points_prepare();
-	result = real_table.fcntl(fd, command, &own);
+	points_release();
+	result = REAL(fcntl)(fd, command, &own);
 	points_acquire();
 	return result;
 }
@@ -63,8 +63,8 @@ static int get_lock(int fd, int command, struct flock *lock)
 	int result;
 
 	cut(fd, &own);
-	points_prepare();
-	result = real_table.fcntl(fd, command, &own);
+	points_release();
+	result = REAL(fcntl)(fd, command, &own);
 	points_acquire();
 	if (result < 0)
 		return result;

@@ -83,10 +83,9 @@ EXPORT_SAME(_IO_putc, putc);
 		va_list list; \
 		int result; \
 \
-		if (points_any() || !REAL_IS_THERE(with_list)) \
-			points_prepare(); \
+		points_tell(); \
 		va_start(list, last); \
-		result = real_table.with_list arguments; \
+		result = REAL(with_list) arguments; \
 		va_end(list); \
 		return result; \
 	}
@@ -98,10 +97,9 @@ EXPORT_SAME(_IO_putc, putc);
 		va_list list; \
 		int result; \
 \
-		if (points_any() || !REAL_IS_THERE(with_list)) \
-			points_prepare(); \
+		points_tell(); \
 		va_start(list, last); \
-		result = real_table.with_list arguments; \
+		result = REAL(with_list) arguments; \
 		va_end(list); \
 		points_hear(); \
 		return result; \

@@ -118,28 +118,30 @@ __attribute__((noinline)) static int unmap_attached(void *address, size_t length
 	return export_result(result);
 }
 
+/* Of an emulated mapping, or of any where the host does not have the call. */
+__attribute__((noinline)) static int unmap_ourselves(void *address, size_t length, int before_errno)
+{
+	uint64_t before = lock_take();
+	int result = protect_unmap_locked(address, length);
+
+	lock_leave(before);
+	errno = before_errno;
+	return export_result(result);
+}
+
 EXPORT int munmap(void *addr, size_t len)
 {
-	const struct real *real = real_if_ready();
-	int before_errno = errno;
-	uint64_t before;
+	int before = errno;
 	int result;
 
 	if (attach_may_touch(addr, len) && !lock_has_attachments())
 		return unmap_attached(addr, len);
-	if (real && !views_any()) {
-		result = real->munmap(addr, len);
-		if (is_answered(result, EINVAL, ENOMEM, EINVAL))
-			return result;
-		errno = before_errno;
-	}
-	if (!real)
-		return export_result(sys_munmap(addr, len));
-	before = lock_take();
-	result = protect_unmap_locked(addr, len);
-	lock_leave(before);
-	errno = before_errno;
-	return export_result(result);
+	if (__builtin_expect(views_any(), 0))
+		return unmap_ourselves(addr, len, before);
+	result = REAL(munmap)(addr, len);
+	if (is_answered(result, EINVAL, ENOMEM, EINVAL))
+		return result;
+	return unmap_ourselves(addr, len, before);
 }
 
 /* A view gets what was asked for, where the file has pages. */
@@ -241,23 +243,19 @@ __attribute__((noinline)) static int protect_attached(void *address, size_t leng
 
 EXPORT int mprotect(void *addr, size_t len, int prot)
 {
-	const struct real *real = real_if_ready();
 	int before_errno = errno;
 	int result;
 
 	if (attach_may_touch(addr, len) && !lock_has_attachments())
 		return protect_attached(addr, len, prot);
-	if (real && !views_any()) {
-		result = real->mprotect(addr, len, prot);
+	if (!views_any()) {
+		result = REAL(mprotect)(addr, len, prot);
 		if (result == 0)
 			host_note_protects();
 		if (is_answered(result, EINVAL, ENOMEM, EACCES))
 			return result;
 		errno = before_errno;
 	}
-	if (!real)
-		return export_result((int)sys_call(SYS_mprotect, (long)addr, (long)len, prot, 0, 0,
-		                                   0));
 	result = protect(addr, len, prot);
 	errno = before_errno;
 	return export_result(result);
@@ -316,7 +314,7 @@ EXPORT int msync(void *addr, size_t length, int flags)
 	int result;
 
 	if (!views_any()) {
-		result = real_calls()->msync(addr, length, flags);
+		result = REAL(msync)(addr, length, flags);
 		if (is_answered(result, EINVAL, ENOMEM, EBUSY) || errno == EIO)
 			return result;
 		errno = before_errno;

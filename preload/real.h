@@ -15,8 +15,6 @@
 #include <semaphore.h>
 #include <signal.h>
 #include <spawn.h>
-#include <stdatomic.h>
-#include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <sys/epoll.h>
@@ -49,30 +47,22 @@ struct real {
 #undef TELLS
 };
 
-/* Filled one after another. */
+/* Each is found when it is first called for, which any signal handler may do. What libc does not
+ * have stays NULL, and then no program that runs with it can have called ours. */
+#pragma GCC visibility push(hidden)
 extern struct real real_table;
-extern atomic_bool real_is_ready;
+#pragma GCC visibility pop
 
-const struct real *real_resolve(void);
+typedef void real_function(void);
+__attribute__((cold)) real_function *real_find(void *slot, const char *name);
 
-/* Resolved once, by the constructor or by the first call if that comes before it. What libc does
- * not have is NULL, and then no program that runs with it can have called ours. */
-static inline const struct real *real_calls(void)
-{
-	return atomic_load_explicit(&real_is_ready, memory_order_acquire) ? &real_table :
-	                                                                    real_resolve();
-}
+/* The path that the loader has this library from, or NULL where it does not say. */
+const char *real_library(void);
 
-/* The same, or NULL before they are resolved: for what is called meanwhile. */
-static inline const struct real *real_if_ready(void)
-{
-	return atomic_load_explicit(&real_is_ready, memory_order_acquire) ? &real_table : NULL;
-}
-
-/* For what is called all the time, and by allocators that dlsym calls: each is there as soon as it
- * is resolved itself. */
-#define REAL_IS_THERE(name) (__atomic_load_n(&real_table.name, __ATOMIC_RELAXED) != NULL)
+#define REAL_IS_THERE(name) \
+	__builtin_expect(__atomic_load_n(&real_table.name, __ATOMIC_RELAXED) != NULL, 1)
 #define REAL(name) \
-	(__builtin_expect(REAL_IS_THERE(name), 1) ? real_table.name : real_calls()->name)
+	(REAL_IS_THERE(name) ? real_table.name \
+	                     : (__typeof__(real_table.name))real_find(&real_table.name, #name))
 
 #endif

@@ -99,7 +99,7 @@ static int scan_ours(const char *call, int dirfd, const char *path, struct diren
 EXPORT int scandir(const char *dirp, struct dirent ***namelist, filter_of *filter, order_of *compar)
 {
 	if (way_is_foreign(AT_FDCWD, dirp))
-		return real_calls()->scandir(dirp, namelist, filter, compar);
+		return REAL(scandir)(dirp, namelist, filter, compar);
 	return scan_ours("scandir", AT_FDCWD, dirp, namelist, filter, compar);
 }
 
@@ -107,7 +107,7 @@ EXPORT int scandirat(int dirfd, const char *dirp, struct dirent ***namelist, fil
                      order_of *compar)
 {
 	if (way_is_foreign(dirfd, dirp))
-		return real_calls()->scandirat(dirfd, dirp, namelist, filter, compar);
+		return REAL(scandirat)(dirfd, dirp, namelist, filter, compar);
 	return scan_ours("scandirat", dirfd, dirp, namelist, filter, compar);
 }
 

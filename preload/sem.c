@@ -27,7 +27,7 @@ static void fill_in(struct wire_request *request, mode_t mode, unsigned value)
 	sem_t image;
 
 	memset(&image, 0, sizeof image);
-	real_calls()->sem_init(&image, 1, value);
+	REAL(sem_init)(&image, 1, value);
 	memcpy(request->initial, &image, sizeof image);
 	request->initial_length = sizeof image;
 	request->mode = mode & ~umask_read();

@@ -123,7 +123,7 @@ static bool is_answer(int error)
 /* Where the host has fallocate(2) and the filesystem does not, libc has a way of its own. */
 static int emu_posix_fallocate(int fd, off_t offset, off_t length)
 {
-	int error = real_calls()->posix_fallocate(fd, offset, length);
+	int error = REAL(posix_fallocate)(fd, offset, length);
 
 	return name_limit(fd, is_answer(error) ? -error : allocate(fd, 0, offset, length));
 }
@@ -145,7 +145,7 @@ static long truncate_natively(const struct errand *errand, int dirfd, const char
 {
 	const off_t *length = errand->details;
 
-	return way_result(real_calls()->truncate(path, *length));
+	return way_result(REAL(truncate)(path, *length));
 }
 
 static long truncate_served(const struct errand *errand, struct way *way)
@@ -183,7 +183,7 @@ EXPORT int truncate(const char *path, off_t length)
 
 	if (way_is_foreign(AT_FDCWD, path)) {
 		before_change();
-		result = real_calls()->truncate(path, length);
+		result = REAL(truncate)(path, length);
 		after_change();
 		return result;
 	}

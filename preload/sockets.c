@@ -72,10 +72,10 @@ static int emu_name(const char *path, struct naming *naming, const struct errand
 static int connect_anywhere(int sockfd, __CONST_SOCKADDR_ARG addr, socklen_t addrlen)
 {
 	char path[sizeof(struct sockaddr_un) + 1];
-	struct naming naming = {real_calls()->connect, sockfd, addr, addrlen, false};
+	struct naming naming = {REAL(connect), sockfd, addr, addrlen, false};
 
 	if (way_is_foreign(AT_FDCWD, path_of(addr.__sockaddr__, addrlen, path)))
-		return real_calls()->connect(sockfd, addr, addrlen);
+		return REAL(connect)(sockfd, addr, addrlen);
 	return export_named("connect", path,
 	                    emu_name(path, &naming, &(struct errand){.natively = name_natively}));
 }
@@ -93,10 +93,10 @@ EXPORT int connect(int sockfd, __CONST_SOCKADDR_ARG addr, socklen_t addrlen)
 EXPORT int bind(int sockfd, __CONST_SOCKADDR_ARG addr, socklen_t addrlen)
 {
 	char path[sizeof(struct sockaddr_un) + 1];
-	struct naming naming = {real_calls()->bind, sockfd, addr, addrlen, false};
+	struct naming naming = {REAL(bind), sockfd, addr, addrlen, false};
 
 	if (way_is_foreign(AT_FDCWD, path_of(addr.__sockaddr__, addrlen, path)))
-		return real_calls()->bind(sockfd, addr, addrlen);
+		return REAL(bind)(sockfd, addr, addrlen);
 	return export_named("bind", path, emu_name(path, &naming, &(struct errand){
 		.natively = name_natively, .served = bind_served,
 	}));

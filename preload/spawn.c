@@ -88,7 +88,7 @@ static int spawn_planned(const struct order *order, struct exec_plan *plan)
 		return result;
 	name_by_parent(plan);
 	exec_keep(plan);
-	return -real_calls()->posix_spawn(order->pid, plan->path, order->actions,
+	return -REAL(posix_spawn)(order->pid, plan->path, order->actions,
 	                                  order->attributes, plan->argv, order->envp);
 }
 
@@ -152,7 +152,7 @@ static int spawn(const char *call, struct order *order)
 		return spawn_there(call, order, folder);
 	if (!way_is_foreign(AT_FDCWD, order->path))
 		return spawn_ours(call, order);
-	return real_calls()->posix_spawn(order->pid, order->path, order->actions,
+	return REAL(posix_spawn)(order->pid, order->path, order->actions,
 	                                 order->attributes, order->argv, order->envp);
 }
 
@@ -177,7 +177,7 @@ EXPORT int posix_spawnp(pid_t *pid, const char *file, const posix_spawn_file_act
 	if (strchr(file, '/'))
 		return spawn("posix_spawnp", &order);
 	if (!exec_search(file, &found))
-		return real_calls()->posix_spawnp(pid, file, actions, attributes, argv, envp);
+		return REAL(posix_spawnp)(pid, file, actions, attributes, argv, envp);
 	path = alloca(found.path_size);
 	exec_path(&found, file, path);
 	order.path = order.name = path;

@@ -79,7 +79,7 @@ static int spawn_and_vanish(void *argument)
 
 	launch->result = ENOENT;
 	for (int i = 0; i < PATHS_MAX && launch->result == ENOENT; i++)
-		launch->result = real_calls()->posix_spawn(
+		launch->result = REAL(posix_spawn)(
 			&ignored, launch->paths[i].bytes, &launch->actions, &launch->attributes,
 			launch->argv, launch->env);
 	return 0;
@@ -108,16 +108,15 @@ static int clone_and_spawn(struct launch *launch)
  * before it serves, and the byte that says it does, come by its standard error. */
 static int prepare(struct launch *launch, int output)
 {
-	const struct real *real = real_calls();
 	sigset_t none;
 	sigset_t all;
-	int result = real->posix_spawn_file_actions_init(&launch->actions);
+	int result = REAL(posix_spawn_file_actions_init)(&launch->actions);
 
 	if (result)
 		return -result;
 	result = posix_spawnattr_init(&launch->attributes);
 	if (result) {
-		real->posix_spawn_file_actions_destroy(&launch->actions);
+		REAL(posix_spawn_file_actions_destroy)(&launch->actions);
 		return -result;
 	}
 	sigemptyset(&none);
@@ -128,18 +127,18 @@ static int prepare(struct launch *launch, int output)
 	                         POSIX_SPAWN_SETSIGDEF);
 	result = posix_spawn_file_actions_adddup2(&launch->actions, output, STDERR_FILENO);
 	if (!result)
-		result = real->posix_spawn_file_actions_addopen(&launch->actions, STDIN_FILENO,
+		result = REAL(posix_spawn_file_actions_addopen)(&launch->actions, STDIN_FILENO,
 		                                                "/dev/null", O_RDONLY, 0);
 	if (!result)
-		result = real->posix_spawn_file_actions_addopen(&launch->actions, STDOUT_FILENO,
+		result = REAL(posix_spawn_file_actions_addopen)(&launch->actions, STDOUT_FILENO,
 		                                                "/dev/null", O_WRONLY, 0);
 	if (!result)
 		result = posix_spawn_file_actions_addclosefrom_np(&launch->actions,
 		                                                  STDERR_FILENO + 1);
 	if (!result)
-		result = real->posix_spawn_file_actions_addchdir_np(&launch->actions, "/");
+		result = REAL(posix_spawn_file_actions_addchdir_np)(&launch->actions, "/");
 	if (result) {
-		real->posix_spawn_file_actions_destroy(&launch->actions);
+		REAL(posix_spawn_file_actions_destroy)(&launch->actions);
 		posix_spawnattr_destroy(&launch->attributes);
 	}
 	return -result;
@@ -165,7 +164,7 @@ static int launch_daemon(struct launch *launch, const char *path, int output)
 	if (result < 0)
 		return result;
 	result = clone_and_spawn(launch);
-	real_calls()->posix_spawn_file_actions_destroy(&launch->actions);
+	REAL(posix_spawn_file_actions_destroy)(&launch->actions);
 	posix_spawnattr_destroy(&launch->attributes);
 	return result;
 }

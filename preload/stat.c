@@ -49,7 +49,7 @@ static long stat_natively(const struct errand *errand, int dirfd, const char *pa
 {
 	const struct looking *looking = errand->details;
 
-	return way_result(real_calls()->fstatat(dirfd, path, looking->status, looking->flags));
+	return way_result(REAL(fstatat)(dirfd, path, looking->status, looking->flags));
 }
 
 static long stat_served(const struct errand *errand, struct way *way)
@@ -94,7 +94,7 @@ int path_stat(int dirfd, const char *path, struct stat *ret_status, int at_flags
 
 	if (!way_is_foreign(dirfd, path))
 		return emu_stat(dirfd, path, ret_status, at_flags);
-	result = way_result(real_calls()->fstatat(dirfd, path, ret_status, at_flags));
+	result = way_result(REAL(fstatat)(dirfd, path, ret_status, at_flags));
 	errno = before;
 	return (int)result;
 }
@@ -102,14 +102,14 @@ int path_stat(int dirfd, const char *path, struct stat *ret_status, int at_flags
 EXPORT int stat(const char *pathname, struct stat *statbuf)
 {
 	if (way_is_foreign(AT_FDCWD, pathname))
-		return real_calls()->stat(pathname, statbuf);
+		return REAL(stat)(pathname, statbuf);
 	return export_named("stat", pathname, emu_stat(AT_FDCWD, pathname, statbuf, 0));
 }
 
 EXPORT int lstat(const char *pathname, struct stat *statbuf)
 {
 	if (way_is_foreign(AT_FDCWD, pathname))
-		return real_calls()->lstat(pathname, statbuf);
+		return REAL(lstat)(pathname, statbuf);
 	return export_named("lstat", pathname,
 	                    emu_stat(AT_FDCWD, pathname, statbuf, AT_SYMLINK_NOFOLLOW));
 }
@@ -117,7 +117,7 @@ EXPORT int lstat(const char *pathname, struct stat *statbuf)
 EXPORT int fstatat(int dirfd, const char *pathname, struct stat *statbuf, int flags)
 {
 	if (way_is_foreign(dirfd, pathname))
-		return real_calls()->fstatat(dirfd, pathname, statbuf, flags);
+		return REAL(fstatat)(dirfd, pathname, statbuf, flags);
 	return export_named("fstatat", pathname, emu_stat(dirfd, pathname, statbuf, flags));
 }
 
@@ -129,14 +129,14 @@ int __fxstatat(int version, int dirfd, const char *pathname, struct stat *statbu
 EXPORT int __xstat(int version, const char *pathname, struct stat *statbuf)
 {
 	if (way_is_foreign(AT_FDCWD, pathname))
-		return real_calls()->__xstat(version, pathname, statbuf);
+		return REAL(__xstat)(version, pathname, statbuf);
 	return export_named("__xstat", pathname, emu_stat(AT_FDCWD, pathname, statbuf, 0));
 }
 
 EXPORT int __lxstat(int version, const char *pathname, struct stat *statbuf)
 {
 	if (way_is_foreign(AT_FDCWD, pathname))
-		return real_calls()->__lxstat(version, pathname, statbuf);
+		return REAL(__lxstat)(version, pathname, statbuf);
 	return export_named("__lxstat", pathname,
 	                    emu_stat(AT_FDCWD, pathname, statbuf, AT_SYMLINK_NOFOLLOW));
 }
@@ -144,7 +144,7 @@ EXPORT int __lxstat(int version, const char *pathname, struct stat *statbuf)
 EXPORT int __fxstatat(int version, int dirfd, const char *pathname, struct stat *statbuf, int flags)
 {
 	if (way_is_foreign(dirfd, pathname))
-		return real_calls()->__fxstatat(version, dirfd, pathname, statbuf, flags);
+		return REAL(__fxstatat)(version, dirfd, pathname, statbuf, flags);
 	return export_named("__fxstatat", pathname, emu_stat(dirfd, pathname, statbuf, flags));
 }
 
@@ -166,7 +166,7 @@ static long statx_natively(const struct errand *errand, int dirfd, const char *p
 	int flags = looking->flags & ~(nofollow ? 0 : AT_SYMLINK_NOFOLLOW);
 
 	return way_result(
-		real_calls()->statx(dirfd, path, flags, looking->mask, looking->statusx));
+		REAL(statx)(dirfd, path, flags, looking->mask, looking->statusx));
 }
 
 static struct statx_timestamp as_timestamp(int64_t seconds, uint32_t nanoseconds)
@@ -225,7 +225,7 @@ static long emu_statx(int dirfd, const char *path, int flags, unsigned mask,
 EXPORT int statx(int dirfd, const char *pathname, int flags, unsigned mask, struct statx *statxbuf)
 {
 	if (way_is_foreign(dirfd, pathname))
-		return real_calls()->statx(dirfd, pathname, flags, mask, statxbuf);
+		return REAL(statx)(dirfd, pathname, flags, mask, statxbuf);
 	return export_named("statx", pathname, emu_statx(dirfd, pathname, flags, mask, statxbuf));
 }
 
@@ -239,7 +239,7 @@ static long access_natively(const struct errand *errand, int dirfd, const char *
 	const struct accessing *accessing = errand->details;
 	int flags = accessing->flags & ~(nofollow ? 0 : AT_SYMLINK_NOFOLLOW);
 
-	return way_result(real_calls()->faccessat(dirfd, path, accessing->mode, flags));
+	return way_result(REAL(faccessat)(dirfd, path, accessing->mode, flags));
 }
 
 static long access_served(const struct errand *errand, struct way *way)
@@ -273,7 +273,7 @@ int path_access(int dirfd, const char *path, int mode, int at_flags)
 
 	if (!way_is_foreign(dirfd, path))
 		return emu_access(dirfd, path, mode, at_flags);
-	result = way_result(real_calls()->faccessat(dirfd, path, mode, at_flags));
+	result = way_result(REAL(faccessat)(dirfd, path, mode, at_flags));
 	errno = before;
 	return (int)result;
 }
@@ -281,21 +281,21 @@ int path_access(int dirfd, const char *path, int mode, int at_flags)
 EXPORT int access(const char *pathname, int mode)
 {
 	if (way_is_foreign(AT_FDCWD, pathname))
-		return real_calls()->access(pathname, mode);
+		return REAL(access)(pathname, mode);
 	return export_named("access", pathname, emu_access(AT_FDCWD, pathname, mode, 0));
 }
 
 EXPORT int faccessat(int dirfd, const char *pathname, int mode, int flags)
 {
 	if (way_is_foreign(dirfd, pathname))
-		return real_calls()->faccessat(dirfd, pathname, mode, flags);
+		return REAL(faccessat)(dirfd, pathname, mode, flags);
 	return export_named("faccessat", pathname, emu_access(dirfd, pathname, mode, flags));
 }
 
 EXPORT int eaccess(const char *pathname, int mode)
 {
 	if (way_is_foreign(AT_FDCWD, pathname))
-		return real_calls()->eaccess(pathname, mode);
+		return REAL(eaccess)(pathname, mode);
 	return export_named("eaccess", pathname,
 	                    emu_access(AT_FDCWD, pathname, mode, AT_EACCESS));
 }
@@ -304,7 +304,7 @@ EXPORT_SAME(euidaccess, eaccess);
 
 static long statfs_natively(const struct errand *errand, int dirfd, const char *path, bool nofollow)
 {
-	return way_result(real_calls()->statfs(path, errand->details));
+	return way_result(REAL(statfs)(path, errand->details));
 }
 
 enum { VALID = 0x20 }; /* the kernel's ST_VALID: there are flags */
@@ -368,14 +368,14 @@ static int emu_statvfs(const char *path, struct statvfs *ret_status)
 EXPORT int statfs(const char *path, struct statfs *buf)
 {
 	if (way_is_foreign(AT_FDCWD, path))
-		return real_calls()->statfs(path, buf);
+		return REAL(statfs)(path, buf);
 	return export_named("statfs", path, emu_statfs(path, buf));
 }
 
 EXPORT int statvfs(const char *path, struct statvfs *buf)
 {
 	if (way_is_foreign(AT_FDCWD, path))
-		return real_calls()->statvfs(path, buf);
+		return REAL(statvfs)(path, buf);
 	return export_named("statvfs", path, emu_statvfs(path, buf));
 }
 
@@ -396,7 +396,7 @@ static long pathconf_natively(const struct errand *errand, int dirfd, const char
 
 	/* -1 without an error: there is no limit. */
 	errno = 0;
-	asking->value = real_calls()->pathconf(path, asking->name);
+	asking->value = REAL(pathconf)(path, asking->name);
 	return asking->value < 0 && errno ? -errno : 0;
 }
 
@@ -407,7 +407,7 @@ static int emu_pathconf(const char *path, int name, long *ret_value)
 	long result;
 
 	errno = 0;
-	if (real_calls()->pathconf("/", name) < 0 && errno == EINVAL)
+	if (REAL(pathconf)("/", name) < 0 && errno == EINVAL)
 		return -EINVAL;
 	errno = before;
 	result = way_go(AT_FDCWD, path, &(struct errand){
@@ -422,6 +422,6 @@ EXPORT long pathconf(const char *path, int name)
 	long value;
 
 	if (way_is_foreign(AT_FDCWD, path))
-		return real_calls()->pathconf(path, name);
+		return REAL(pathconf)(path, name);
 	return export_named("pathconf", path, emu_pathconf(path, name, &value)) < 0 ? -1 : value;
 }

@@ -81,8 +81,8 @@ static FILE *make_stream(const char *mode, FILE *old)
 	char copy[MODE_ROOM];
 
 	copy_mode(mode, copy);
-	return old ? real_calls()->freopen("/dev/null", copy, old) :
-	             real_calls()->fopen("/dev/null", copy);
+	return old ? REAL(freopen)("/dev/null", copy, old) :
+	             REAL(fopen)("/dev/null", copy);
 }
 
 static bool is_plain(const char *mode)
@@ -112,7 +112,7 @@ static int open_stream(const char *path, const char *mode, FILE **ret_stream)
 		return -errno;
 	result = put_in_place(stream, fd, flags);
 	if (result < 0)
-		real_calls()->fclose(stream);
+		REAL(fclose)(stream);
 	else
 		*ret_stream = stream;
 	return result;
@@ -121,7 +121,7 @@ static int open_stream(const char *path, const char *mode, FILE **ret_stream)
 /* As freopen fails: the old file is closed all the same. */
 static void close_old(FILE *stream)
 {
-	real_calls()->freopen("/proc/self/fd/-", "r", stream);
+	REAL(freopen)("/proc/self/fd/-", "r", stream);
 }
 
 /* What is in the old file's buffer is written before the new file is opened: it may be the same. */
@@ -131,7 +131,7 @@ static int reopen_stream(const char *path, const char *mode, FILE *stream)
 	OWN_FD fd = -1;
 	int result;
 
-	real_calls()->fflush(stream);
+	REAL(fflush)(stream);
 	fd = flags < 0 ? flags : path_open(AT_FDCWD, path, flags | O_CLOEXEC, FILE_MODE);
 	if (fd < 0) {
 		result = fd;
@@ -153,7 +153,7 @@ EXPORT FILE *fopen(const char *pathname, const char *mode)
 	int result;
 
 	if (way_is_foreign(AT_FDCWD, pathname))
-		return real_calls()->fopen(pathname, mode);
+		return REAL(fopen)(pathname, mode);
 	result = open_stream(pathname, mode, &stream);
 	errno = before;
 	export_named("fopen", pathname, result);
@@ -166,7 +166,7 @@ EXPORT FILE *freopen(const char *pathname, const char *mode, FILE *stream)
 	int result;
 
 	if (way_is_foreign(AT_FDCWD, pathname))
-		return real_calls()->freopen(pathname, mode, stream);
+		return REAL(freopen)(pathname, mode, stream);
 	result = reopen_stream(pathname, mode, stream);
 	errno = before;
 	return export_named("freopen", pathname, result) < 0 ? NULL : stream;

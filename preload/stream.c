@@ -89,7 +89,7 @@ int stream_open(int fd, const struct wire_base *base, DIR **ret_dir)
 		return result;
 	/* As fdopendir does. */
 	sys_fcntl(fd, F_SETFD, FD_CLOEXEC);
-	real_calls()->pthread_mutex_init(&stream->lock, NULL);
+	REAL(pthread_mutex_init)(&stream->lock, NULL);
 	stream->fd = fd;
 	stream->base = *base;
 	stream->ino = status.st_ino;
@@ -104,7 +104,7 @@ int stream_close(DIR *dir)
 {
 	int fd = of(dir)->fd;
 
-	real_calls()->pthread_mutex_destroy(&of(dir)->lock);
+	REAL(pthread_mutex_destroy)(&of(dir)->lock);
 	of(dir)->used = false;
 	return sys_close(fd);
 }
@@ -210,9 +210,9 @@ int stream_next(DIR *dir, struct dirent **ret_entry)
 {
 	int result;
 
-	real_calls()->pthread_mutex_lock(&of(dir)->lock);
+	REAL(pthread_mutex_lock)(&of(dir)->lock);
 	result = next_locked(of(dir));
-	real_calls()->pthread_mutex_unlock(&of(dir)->lock);
+	REAL(pthread_mutex_unlock)(&of(dir)->lock);
 	if (result > 0)
 		*ret_entry = &of(dir)->entry;
 	return result;
@@ -222,11 +222,11 @@ int stream_next_copy(DIR *dir, struct dirent *ret_entry)
 {
 	int result;
 
-	real_calls()->pthread_mutex_lock(&of(dir)->lock);
+	REAL(pthread_mutex_lock)(&of(dir)->lock);
 	result = next_locked(of(dir));
 	if (result > 0)
 		memcpy(ret_entry, &of(dir)->entry, of(dir)->entry.d_reclen);
-	real_calls()->pthread_mutex_unlock(&of(dir)->lock);
+	REAL(pthread_mutex_unlock)(&of(dir)->lock);
 	return result;
 }
 
@@ -239,16 +239,16 @@ long stream_tell(DIR *dir)
 {
 	long position;
 
-	real_calls()->pthread_mutex_lock(&of(dir)->lock);
+	REAL(pthread_mutex_lock)(&of(dir)->lock);
 	position = of(dir)->position;
-	real_calls()->pthread_mutex_unlock(&of(dir)->lock);
+	REAL(pthread_mutex_unlock)(&of(dir)->lock);
 	return position;
 }
 
 void stream_seek(DIR *dir, long position)
 {
-	real_calls()->pthread_mutex_lock(&of(dir)->lock);
+	REAL(pthread_mutex_lock)(&of(dir)->lock);
 	of(dir)->position = position < 0 ? 0 : position;
 	of(dir)->is_read = false;
-	real_calls()->pthread_mutex_unlock(&of(dir)->lock);
+	REAL(pthread_mutex_unlock)(&of(dir)->lock);
 }

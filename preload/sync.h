@@ -123,13 +123,13 @@ struct sync_semaphore {
 
 enum { SYNC_SEMAPHORE_SHARED = 128 };
 
-/* A wrapped call: where there are no views it costs one look and one jump, and takes no stack. */
+/* A wrapped call: where there are no views it costs two looks and one jump, and takes no stack. */
 #define SYNCED(name, parameters, arguments)                                                        \
 	static __attribute__((noinline)) int with_views_##name parameters;                         \
 	EXPORT int name parameters                                                                 \
 	{                                                                                          \
-		if (__builtin_expect(!views_any(), 1))                                             \
-			return REAL(name) arguments;                                               \
+		if (__builtin_expect(!views_any(), 1) && REAL_IS_THERE(name))                      \
+			return real_table.name arguments;                                          \
 		return with_views_##name arguments;                                                \
 	}                                                                                          \
 	static __attribute__((noinline)) int with_views_##name parameters

@@ -76,28 +76,28 @@ static int make_unique(const char *call, char *template, int suffix, int flags,
 EXPORT int mkstemp(char *template)
 {
 	if (way_is_foreign(AT_FDCWD, template))
-		return real_calls()->mkstemp(template);
+		return REAL(mkstemp)(template);
 	return make_unique("mkstemp", template, 0, 0, make_file);
 }
 
 EXPORT int mkostemp(char *template, int flags)
 {
 	if (way_is_foreign(AT_FDCWD, template))
-		return real_calls()->mkostemp(template, flags);
+		return REAL(mkostemp)(template, flags);
 	return make_unique("mkostemp", template, 0, flags, make_file);
 }
 
 EXPORT int mkstemps(char *template, int suffixlen)
 {
 	if (way_is_foreign(AT_FDCWD, template))
-		return real_calls()->mkstemps(template, suffixlen);
+		return REAL(mkstemps)(template, suffixlen);
 	return make_unique("mkstemps", template, suffixlen, 0, make_file);
 }
 
 EXPORT int mkostemps(char *template, int suffixlen, int flags)
 {
 	if (way_is_foreign(AT_FDCWD, template))
-		return real_calls()->mkostemps(template, suffixlen, flags);
+		return REAL(mkostemps)(template, suffixlen, flags);
 	return make_unique("mkostemps", template, suffixlen, flags, make_file);
 }
 
@@ -109,6 +109,6 @@ EXPORT_SAME(mkostemps64, mkostemps);
 EXPORT char *mkdtemp(char *template)
 {
 	if (way_is_foreign(AT_FDCWD, template))
-		return real_calls()->mkdtemp(template);
+		return REAL(mkdtemp)(template);
 	return make_unique("mkdtemp", template, 0, 0, make_folder) < 0 ? NULL : template;
 }

@@ -12,7 +12,7 @@
 static long utimens_natively(const struct errand *errand, int dirfd, const char *path,
                              bool nofollow)
 {
-	return way_result(real_calls()->utimensat(dirfd, path, errand->details,
+	return way_result(REAL(utimensat)(dirfd, path, errand->details,
 	                                          nofollow ? AT_SYMLINK_NOFOLLOW : 0));
 }
 
@@ -59,21 +59,21 @@ static int emu_utime(const char *path, const struct utimbuf *times)
 EXPORT int utime(const char *filename, const struct utimbuf *times)
 {
 	if (way_is_foreign(AT_FDCWD, filename))
-		return real_calls()->utime(filename, times);
+		return REAL(utime)(filename, times);
 	return export_named("utime", filename, emu_utime(filename, times));
 }
 
 EXPORT int utimes(const char *filename, const struct timeval times[2])
 {
 	if (way_is_foreign(AT_FDCWD, filename))
-		return real_calls()->utimes(filename, times);
+		return REAL(utimes)(filename, times);
 	return export_named("utimes", filename, emu_utimes(AT_FDCWD, filename, times, 0));
 }
 
 EXPORT int lutimes(const char *filename, const struct timeval times[2])
 {
 	if (way_is_foreign(AT_FDCWD, filename))
-		return real_calls()->lutimes(filename, times);
+		return REAL(lutimes)(filename, times);
 	return export_named("lutimes", filename,
 	                    emu_utimes(AT_FDCWD, filename, times, AT_SYMLINK_NOFOLLOW));
 }
@@ -81,13 +81,13 @@ EXPORT int lutimes(const char *filename, const struct timeval times[2])
 EXPORT int futimesat(int dirfd, const char *pathname, const struct timeval times[2])
 {
 	if (way_is_foreign(dirfd, pathname))
-		return real_calls()->futimesat(dirfd, pathname, times);
+		return REAL(futimesat)(dirfd, pathname, times);
 	return export_named("futimesat", pathname, emu_utimes(dirfd, pathname, times, 0));
 }
 
 EXPORT int utimensat(int dirfd, const char *pathname, const struct timespec times[2], int flags)
 {
 	if (way_is_foreign(dirfd, pathname))
-		return real_calls()->utimensat(dirfd, pathname, times, flags);
+		return REAL(utimensat)(dirfd, pathname, times, flags);
 	return export_named("utimensat", pathname, emu_utimens(dirfd, pathname, times, flags));
 }

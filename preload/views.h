@@ -13,8 +13,10 @@
 #include <sys/types.h>
 
 /* How many views of any kind there are, and how many shared ones that points are for. */
+#pragma GCC visibility push(hidden)
 extern atomic_size_t views_count;
 extern atomic_size_t views_shared_count;
+#pragma GCC visibility pop
 
 static inline bool views_any(void)
 {

@@ -416,7 +416,7 @@ EXPORT int ftw(const char *dir, __ftw_func_t func, int descriptors)
 	struct walk walk = {.ftw = func, .streams_left = descriptors < 1 ? 1 : descriptors};
 
 	if (way_is_foreign(AT_FDCWD, dir))
-		return real_calls()->ftw(dir, func, descriptors);
+		return REAL(ftw)(dir, func, descriptors);
 	return walk_ours("ftw", dir, &walk);
 }
 
@@ -430,7 +430,7 @@ EXPORT int nftw(const char *dir, __nftw_func_t func, int descriptors, int flags)
 	};
 
 	if (way_is_foreign(AT_FDCWD, dir) || (flags & ~known))
-		return real_calls()->nftw(dir, func, descriptors, flags);
+		return REAL(nftw)(dir, func, descriptors, flags);
 	return walk_ours("nftw", dir, &walk);
 }
 

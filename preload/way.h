@@ -14,28 +14,33 @@
 #include "preload/known.h"
 
 /* What every wrapped call looks at first; all else is behind it. */
+#pragma GCC visibility push(hidden)
 extern struct way_state {
 	_Atomic unsigned char letters[UCHAR_MAX + 1]; /* may one of ours begin with "/" and this? */
 	_Atomic unsigned char in_folder; /* the working folder may be ours, or above the store */
 	_Atomic unsigned char folders;   /* this process may have had a folder of ours open */
 } way_state;
+#pragma GCC visibility pop
 
 /* Judges what way_is_foreign could not. */
 __attribute__((noinline)) bool way_leads_here(int dirfd, const char *path);
+
+static inline bool way_is_plainly_foreign(int dirfd, const char *path)
+{
+	/* The compiler thinks that it knows from libc's headers that it is not NULL. */
+	__asm__("" : "+r"(path));
+	if (!path)
+		return true;
+	return path[0] == '/' ? !way_state.letters[(unsigned char)path[1]] :
+	       dirfd == AT_FDCWD ? !way_state.in_folder : !way_state.folders;
+}
 
 /* Is (dirfd, path) none of our business? Then the real function is to be called with both as they
  * came. Else the call is way_go's. Without a system call for whatever is foreign, unless the
  * working folder, or some open folder, is ours. "" and NULL are foreign. */
 static inline bool way_is_foreign(int dirfd, const char *path)
 {
-	/* The compiler thinks that it knows from libc's headers that it is not NULL. */
-	__asm__("" : "+r"(path));
-	if (!path)
-		return true;
-	if (path[0] == '/' ? !way_state.letters[(unsigned char)path[1]] :
-	    dirfd == AT_FDCWD ? !way_state.in_folder : !way_state.folders)
-		return true;
-	return !way_leads_here(dirfd, path);
+	return way_is_plainly_foreign(dirfd, path) || !way_leads_here(dirfd, path);
 }
 
 enum way_kind {

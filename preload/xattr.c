@@ -21,7 +21,7 @@ static long get_natively(const struct errand *errand, int dirfd, const char *pat
 {
 	const struct attribute *attribute = errand->details;
 
-	return way_result((nofollow ? real_calls()->lgetxattr : real_calls()->getxattr)(
+	return way_result((nofollow ? REAL(lgetxattr) : REAL(getxattr))(
 		path, attribute->name, attribute->value, attribute->size));
 }
 
@@ -29,7 +29,7 @@ static long list_natively(const struct errand *errand, int dirfd, const char *pa
 {
 	const struct attribute *attribute = errand->details;
 
-	return way_result((nofollow ? real_calls()->llistxattr : real_calls()->listxattr)(
+	return way_result((nofollow ? REAL(llistxattr) : REAL(listxattr))(
 		path, attribute->value, attribute->size));
 }
 
@@ -37,7 +37,7 @@ static long set_natively(const struct errand *errand, int dirfd, const char *pat
 {
 	const struct attribute *attribute = errand->details;
 
-	return way_result((nofollow ? real_calls()->lsetxattr : real_calls()->setxattr)(
+	return way_result((nofollow ? REAL(lsetxattr) : REAL(setxattr))(
 		path, attribute->name, attribute->new_value, attribute->size, attribute->flags));
 }
 
@@ -45,7 +45,7 @@ static long remove_natively(const struct errand *errand, int dirfd, const char *
 {
 	const struct attribute *attribute = errand->details;
 
-	return way_result((nofollow ? real_calls()->lremovexattr : real_calls()->removexattr)(
+	return way_result((nofollow ? REAL(lremovexattr) : REAL(removexattr))(
 		path, attribute->name));
 }
 
@@ -109,28 +109,28 @@ static long emu_remove_attribute(const char *path, const char *name, bool nofoll
 EXPORT ssize_t getxattr(const char *path, const char *name, void *value, size_t size)
 {
 	if (way_is_foreign(AT_FDCWD, path))
-		return real_calls()->getxattr(path, name, value, size);
+		return REAL(getxattr)(path, name, value, size);
 	return export_sized("getxattr", path, emu_get(path, name, value, size, false));
 }
 
 EXPORT ssize_t lgetxattr(const char *path, const char *name, void *value, size_t size)
 {
 	if (way_is_foreign(AT_FDCWD, path))
-		return real_calls()->lgetxattr(path, name, value, size);
+		return REAL(lgetxattr)(path, name, value, size);
 	return export_sized("lgetxattr", path, emu_get(path, name, value, size, true));
 }
 
 EXPORT ssize_t listxattr(const char *path, char *list, size_t size)
 {
 	if (way_is_foreign(AT_FDCWD, path))
-		return real_calls()->listxattr(path, list, size);
+		return REAL(listxattr)(path, list, size);
 	return export_sized("listxattr", path, emu_list(path, list, size, false));
 }
 
 EXPORT ssize_t llistxattr(const char *path, char *list, size_t size)
 {
 	if (way_is_foreign(AT_FDCWD, path))
-		return real_calls()->llistxattr(path, list, size);
+		return REAL(llistxattr)(path, list, size);
 	return export_sized("llistxattr", path, emu_list(path, list, size, true));
 }
 
@@ -139,7 +139,7 @@ EXPORT int setxattr(const char *path, const char *name, const void *value, size_
 	struct attribute attribute = {name, NULL, value, size, flags, 0};
 
 	if (way_is_foreign(AT_FDCWD, path))
-		return real_calls()->setxattr(path, name, value, size, flags);
+		return REAL(setxattr)(path, name, value, size, flags);
 	return export_named("setxattr", path, emu_set(path, false, &attribute));
 }
 
@@ -148,20 +148,20 @@ EXPORT int lsetxattr(const char *path, const char *name, const void *value, size
 	struct attribute attribute = {name, NULL, value, size, flags, 0};
 
 	if (way_is_foreign(AT_FDCWD, path))
-		return real_calls()->lsetxattr(path, name, value, size, flags);
+		return REAL(lsetxattr)(path, name, value, size, flags);
 	return export_named("lsetxattr", path, emu_set(path, true, &attribute));
 }
 
 EXPORT int removexattr(const char *path, const char *name)
 {
 	if (way_is_foreign(AT_FDCWD, path))
-		return real_calls()->removexattr(path, name);
+		return REAL(removexattr)(path, name);
 	return export_named("removexattr", path, emu_remove_attribute(path, name, false));
 }
 
 EXPORT int lremovexattr(const char *path, const char *name)
 {
 	if (way_is_foreign(AT_FDCWD, path))
-		return real_calls()->lremovexattr(path, name);
+		return REAL(lremovexattr)(path, name);
 	return export_named("lremovexattr", path, emu_remove_attribute(path, name, true));
 }

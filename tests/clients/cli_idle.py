@@ -1,9 +1,11 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""What a daemon takes that has nothing to do."""
+"""What the library and a daemon take that have nothing to do."""
 
 import os
+import re
+import shutil
 
-from cli_limit import SHMFS, daemon
+from cli_limit import SHMFS, daemon, library
 from cli_world import PREFIX, Skip, case, folder, run, until
 
 MAX_KIB = 4096  # of both processes, with all that they share with others counted in each
@@ -55,3 +57,18 @@ def a_mounted_one_too():
             assert (done.returncode, done.stderr) == (0, ""), done
             sizes = [int(line.split()[1]) for line in done.stdout.splitlines()]
             assert len(sizes) == 2 and sum(sizes) < MAX_KIB, sizes
+
+
+@case()
+def the_library_looks_nothing_up_at_the_start():
+    """From the loader's own account of it: what it is asked for when the library's constructors run,
+    and that nothing is allocated."""
+    done = run("env", "LD_DEBUG=libs,symbols", f"LD_PRELOAD={library()}", "/bin/true")
+    start = re.search(r"calling init: \S*libshmemu\.so\n(.*?)(calling init|initialize program)",
+                      done.stderr, re.DOTALL)
+    assert start, done.stderr[-2000:]
+    assert "symbol=" not in start[1], start[1][:2000]
+    if not shutil.which("valgrind"):
+        raise Skip("without valgrind nobody counts what is allocated")
+    done = run("env", f"LD_PRELOAD={library()}", "valgrind", "/bin/true")
+    assert "total heap usage: 0 allocs" in done.stderr, done.stderr

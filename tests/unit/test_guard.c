@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* Descriptors that outlive whatever a program closes. The wrappers of close and its kin are this
- * program's own here; what they call is filled in below. */
+ * program's own here. */
 #include <criterion/criterion.h>
-#include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
@@ -22,27 +21,7 @@
 #include "preload/points.h"
 #include "preload/real.h"
 
-struct real real_table;
-atomic_bool real_is_ready;
 atomic_size_t views_shared_count;
-
-static void resolve(void *ret_function, const char *name)
-{
-	void *found = dlsym(RTLD_NEXT, name);
-
-	memcpy(ret_function, &found, sizeof found);
-}
-
-const struct real *real_resolve(void)
-{
-	resolve(&real_table.close, "close");
-	resolve(&real_table.close_range, "close_range");
-	resolve(&real_table.closefrom, "closefrom");
-	resolve(&real_table.dup2, "dup2");
-	resolve(&real_table.dup3, "dup3");
-	real_is_ready = true;
-	return &real_table;
-}
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static atomic_int releases;
@@ -71,6 +50,7 @@ bool boot_is_borrowed(void)
 /* No number is a queue's. */
 _Atomic uint64_t mq_marks[MQ_MARKS_MAX / MQ_MARKS_EACH];
 atomic_int mq_notice_count;
+atomic_bool mq_has_any;
 
 void mq_part_begin(int fd, struct mq_parting *ret_parting)
 {
