@@ -74,8 +74,8 @@ int anon_kind_parse(const char *name, enum anon_kind *ret_kind);
  * -errno. */
 int anon_create(struct anon *anon, uid_t uid, uint64_t ino);
 
-/* The same, where files are opened by name: the descriptor is what open(2)'s `flags` say, to be handed
- * out. */
+/* The same, where files are opened by name: the descriptor is what open(2)'s `flags` say, to be
+ * handed out. */
 int anon_create_open(struct anon *anon, uid_t uid, uint64_t ino, int flags);
 
 /* Opens the file again with open(2)'s `flags`: a new open file description, owned by the caller.

@@ -28,6 +28,8 @@ enum { FOLDERS_UNKNOWN = 2 }; /* nobody has looked at what was open when this wa
 struct way_state way_state = {
 	/* The last for "/proc/self/fd/N/x" and "/proc/sysvipc/shm". */
 	.letters = {['.'] = 1, ['/'] = 1, ['d'] = 1, ['p'] = 1},
+	/* "/dev/shm", "/dev/fd/N/x"; "/proc/self", "/proc/sysvipc", "/proc/thread-self". */
+	.inner = {['.'] = 1, ['/'] = 1, ['\0'] = 1, ['f'] = 1, ['s'] = 1, ['t'] = 1},
 	.in_folder = IN_OURS | IN_ABOVE | IN_UNKNOWN,
 	.folders = FOLDERS_UNKNOWN,
 };
@@ -310,12 +312,21 @@ struct known_name way_known_path(const char *path)
 	return name ? known_name(name, strlen(name)) : (struct known_name){.bytes = ""};
 }
 
+/* Of "/dev/x" and "/proc/x": x, else NULL. */
+static const char *inner_of(const char *path)
+{
+	if (strncmp(path, "/dev/", 5) == 0)
+		return path + 5;
+	return strncmp(path, "/proc/", 6) == 0 ? path + 6 : NULL;
+}
+
 bool way_leads_here(int dirfd, const char *path)
 {
+	const char *inner = inner_of(path);
 	struct finding finding;
 	int fd;
 
-	if (!boot_config()->prefix_count)
+	if (!boot_config()->prefix_count || (inner && !way_state.inner[(unsigned char)*inner]))
 		return false;
 	if (plain_name(path))
 		return true;
@@ -485,6 +496,14 @@ __attribute__((constructor)) static void construct(void)
 
 	if (!config->prefix_count)
 		memset((void *)&way_state, 0, sizeof way_state);
-	for (size_t i = 0; i < config->prefix_count; i++)
-		way_state.letters[(unsigned char)config->prefixes[i][1]] = 1;
+	for (size_t i = 0; i < config->prefix_count; i++) {
+		const char *prefix = config->prefixes[i];
+		const char *inner = inner_of(prefix);
+
+		way_state.letters[(unsigned char)prefix[1]] = 1;
+		if (inner && *inner && *inner != '/')
+			way_state.inner[(unsigned char)*inner] = 1;
+		else if (strchr("dp./", prefix[1]))
+			memset((void *)&way_state.inner, 1, sizeof way_state.inner);
+	}
 }

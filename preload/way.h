@@ -17,6 +17,7 @@
 #pragma GCC visibility push(hidden)
 extern struct way_state {
 	_Atomic unsigned char letters[UCHAR_MAX + 1]; /* may one of ours begin with "/" and this? */
+	_Atomic unsigned char inner[UCHAR_MAX + 1]; /* and with "/dev/" or "/proc/" and this? */
 	_Atomic unsigned char in_folder; /* the working folder may be ours, or above the store */
 	_Atomic unsigned char folders;   /* this process may have had a folder of ours open */
 } way_state;
