@@ -2,9 +2,9 @@
 #include "fuse/tmpfs.h"
 
 #include <errno.h>
+#include <linux/mount.h>
 #include <sched.h>
 #include <stdio.h>
-#include <sys/mount.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -16,9 +16,20 @@ static const uint64_t any_size = UINT64_C(1) << 60;
 /* Any number, but counted. */
 #define ANY_INODES "1099511627776"
 
+/* By number: glibc has them from 2.36 on. */
+static int command(int context, unsigned command, const char *key, const char *value)
+{
+	return (int)sys_call(SYS_fsconfig, context, command, (long)key, (long)value, 0, 0);
+}
+
 static int configure(int context, const char *key, const char *value)
 {
-	return fsconfig(context, FSCONFIG_SET_STRING, key, value, 0) < 0 ? -errno : 0;
+	return command(context, FSCONFIG_SET_STRING, key, value);
+}
+
+static int mount_of(int context, unsigned attributes)
+{
+	return (int)sys_call(SYS_fsmount, context, FSMOUNT_CLOEXEC, attributes, 0, 0, 0);
 }
 
 static int configure_size(int context, uint64_t size)
@@ -40,24 +51,23 @@ static int configure_huge(int context, enum huge huge)
 static int mount_with(const struct tmpfs_plan *plan, const char *inodes)
 {
 	const unsigned flags = MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV;
-	OWN_FD context = fsopen("tmpfs", FSOPEN_CLOEXEC);
-	int mount;
+	OWN_FD context = (int)sys_call(SYS_fsopen, (long)"tmpfs", FSOPEN_CLOEXEC, 0, 0, 0, 0);
+	int result;
 
 	if (context < 0)
-		return -errno;
+		return context;
 	if (configure_size(context, plan->size) < 0 ||
 	    configure_huge(context, plan->huge) < 0 ||
 	    (inodes && configure(context, "nr_inodes", inodes) < 0) ||
 	    configure(context, "mode", "0700") < 0)
 		return -EOPNOTSUPP;
-	if (fsconfig(context, FSCONFIG_CMD_CREATE, NULL, NULL, 0) < 0)
-		return -errno;
+	result = command(context, FSCONFIG_CMD_CREATE, NULL, NULL);
+	if (result < 0)
+		return result;
 	/* There are no links in it but what somebody puts there who should not: from Linux 5.14 on
 	 * nobody follows them. */
-	mount = fsmount(context, FSMOUNT_CLOEXEC, flags | MOUNT_ATTR_NOSYMFOLLOW);
-	if (mount < 0 && errno == EINVAL)
-		mount = fsmount(context, FSMOUNT_CLOEXEC, flags);
-	return mount < 0 ? -errno : mount;
+	result = mount_of(context, flags | MOUNT_ATTR_NOSYMFOLLOW);
+	return result == -EINVAL ? mount_of(context, flags) : result;
 }
 
 int tmpfs_mount(const struct tmpfs_plan *plan)
@@ -76,11 +86,12 @@ int tmpfs_mount_roomless(void)
 
 static int reconfigure(int mount, uint64_t size)
 {
-	OWN_FD context = fspick(mount, "", FSPICK_EMPTY_PATH | FSPICK_CLOEXEC);
-	int result = context < 0 ? -errno : configure_size(context, size);
+	OWN_FD context = (int)sys_call(SYS_fspick, mount, (long)"",
+	                               FSPICK_EMPTY_PATH | FSPICK_CLOEXEC, 0, 0, 0);
+	int result = context < 0 ? context : configure_size(context, size);
 
-	if (result == 0 && fsconfig(context, FSCONFIG_CMD_RECONFIGURE, NULL, NULL, 0) < 0)
-		result = -errno;
+	if (result == 0)
+		result = command(context, FSCONFIG_CMD_RECONFIGURE, NULL, NULL);
 	/* The one thing that it can have against a size. */
 	return result == -EINVAL ? -EBUSY : result;
 }

@@ -8,12 +8,13 @@
 #include <fcntl.h>
 #include <grp.h>
 #include <linux/fs.h>
+#include <linux/mount.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <sys/mount.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "base/wire.h"
@@ -465,7 +466,8 @@ static void begin(void)
 	folder = tmpfs_mount(NULL);
 	if (folder < 0 || anon_init(&anon, ANON_TMPFS, NULL, NULL, scratch.folder) < 0)
 		cr_skip_test("this host mounts no tmpfs");
-	cr_assert_eq(mount_setattr(folder, "", AT_EMPTY_PATH, &follow, sizeof follow), 0);
+	cr_assert_eq(syscall(SYS_mount_setattr, folder, "", AT_EMPTY_PATH, &follow,
+	                     sizeof follow), 0);
 	cr_assert_eq(fchdir(folder), 0);
 	cr_assert_eq(chmod(".", 01777), 0);
 	close(folder);
