@@ -527,6 +527,9 @@ void world_harass(struct world *world, unsigned seed)
 	world->killer = fork();
 	if (world->killer == 0)
 		kill_workers(world, seed);
+	/* The first connection to a daemon with a mount may wait longer than a probe takes. */
+	for (int i = 0; i < END_SECONDS * 1000 && world->daemon && !*world->kills; i++)
+		poll(NULL, 0, 1);
 }
 
 void world_spare(struct world *world)

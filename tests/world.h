@@ -32,7 +32,7 @@ struct world {
 	char library[256];
 	pid_t daemon;       /* started by world_begin; 0: none */
 	pid_t killer;       /* of its workers; 0: none */
-	unsigned *kills;    /* how many it has killed, in memory that it shares; or NULL */
+	_Atomic unsigned *kills; /* how many it has killed, in memory that it shares; or NULL */
 	int mounts;         /* the mount namespace that programs run in, or -1; owned */
 	char problem[1024]; /* the first that went wrong; empty: nothing */
 };
