@@ -27,8 +27,8 @@ struct question {
 /* Returns 0 when an answer came, or, as ask(), when none did, with a line in the log. */
 int ask_question(const struct question *question);
 
-/* As that, for what wire_ipc.h has: where no daemon is to be used the host has no IPC, so -ENOSYS for
- * -EACCES too. */
+/* As that, for what wire_ipc.h has: where no daemon is to be used the host has no IPC, so -ENOSYS
+ * for -EACCES too. */
 int ask_question_ipc(const struct question *question);
 
 #endif
