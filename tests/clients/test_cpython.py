@@ -91,7 +91,7 @@ def check_used(w, done):
     seen = len(set(done.seen) & set(done.traced))
     told = f"{len(done.traced)} opens traced, {seen} of the files seen in the store"
     assert seen >= 1 and len(done.traced) >= 100, told
-    assert done.requests >= len(done.traced), f"{done.requests} requests, {told}"
+    assert done.requests >= len(set(done.traced)), f"{done.requests} requests, {told}"
     return told
 
 
