@@ -129,7 +129,7 @@ def resident(pids, what):
 def idle(keepers, seconds):
     """Of each daemon, that nobody asks anything: how often it runs, and what memory it has."""
     processes = [[keeper, *children(keeper)] for keeper in keepers]
-    time.sleep(1)
+    time.sleep(2)
     before = [switches(pids) for pids in processes]
     time.sleep(seconds)
     return [{"seconds idle": seconds, "switches": switches(pids) - began,

@@ -73,6 +73,7 @@ struct keeper {
 	char path[PATH_MAX]; /* the program's */
 	bool crashed; /* the last worker, of itself */
 	bool served;
+	bool quiet;  /* nothing has been heard for a second */
 	bool stopping;
 	bool ended;
 	time_t deadline; /* of stopping */
@@ -303,10 +304,8 @@ static void note_ready(struct keeper *keeper)
 	keeper->crashes = 0;
 	keeper->crashed = false;
 	fd_close_at(&keeper->fallback);
-	if (!keeper->served) {
+	if (!keeper->served)
 		keeper->setup->ready(keeper->setup->details);
-		trim_program();
-	}
 	keeper->served = true;
 }
 
@@ -511,10 +510,15 @@ static void wait_and_see(struct keeper *keeper)
 		[CANDIDATE] = {keeper->candidate.sock, POLLIN, 0},
 	};
 
-	if (poll(sources, COUNT, keeper->stopping ? 1000 : -1) < 0)
+	int count = poll(sources, COUNT, keeper->stopping || !keeper->quiet ? 1000 : -1);
+
+	if (count < 0)
 		return;
+	keeper->quiet = count == 0;
 	if (keeper->stopping && now() > keeper->deadline)
 		keeper->ended = true;
+	else if (keeper->quiet)
+		trim_program();
 	else if (sources[WORKER_DEATH].revents)
 		bury_worker(keeper);
 	else if (sources[WORKER].revents && !hear(keeper, &keeper->worker))

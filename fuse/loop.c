@@ -18,9 +18,11 @@ struct loop {
 	struct spin spin;
 	bool served; /* the last one waited for was a source, and not only a first one */
 	bool stopped;
+	bool stirred; /* since `quiet` was called */
+	void (*quiet)(void);
 };
 
-enum { SPINNING_NS = 50 * 1000 };
+enum { SPINNING_NS = 50 * 1000, QUIET_MILLISECONDS = 1000 };
 
 static int make_sets(struct loop *loop)
 {
@@ -92,6 +94,12 @@ void loop_remove_first(struct loop *loop, struct loop_source *source)
 	control(loop->first, EPOLL_CTL_DEL, source, 0);
 }
 
+void loop_when_quiet(struct loop *loop, void (*quiet)(void))
+{
+	loop->quiet = quiet;
+	loop->stirred = true;
+}
+
 void loop_stop(struct loop *loop)
 {
 	loop->stopped = true;
@@ -131,14 +139,20 @@ static int look_for_event(struct loop *loop, struct epoll_event *ret_event)
 	return count;
 }
 
-/* One event or, interrupted, none. */
+/* One event or, interrupted or quiet, none. */
 static int wait_for_event(struct loop *loop, struct epoll_event *ret_event)
 {
 	int count = loop->served ? look_for_event(loop, ret_event) : 0;
+	bool may_be_quiet = loop->quiet && loop->stirred;
 
 	loop->served = false;
-	if (count == 0)
-		count = epoll_wait(loop->epoll, ret_event, 1, -1);
+	if (count != 0)
+		return count < 0 ? -errno : count;
+	count = epoll_wait(loop->epoll, ret_event, 1, may_be_quiet ? QUIET_MILLISECONDS : -1);
+	if (count == 0) {
+		loop->stirred = false;
+		loop->quiet();
+	}
 	return count < 0 ? -errno : count;
 }
 
@@ -159,6 +173,7 @@ int loop_run(struct loop *loop)
 
 			result = source->handle(source, event.events);
 			loop->served = true;
+			loop->stirred = true;
 		}
 	}
 	return result < 0 ? result : 0;

@@ -34,6 +34,9 @@ void loop_remove_first(struct loop *loop, struct loop_source *source);
 /* Hears those that are ready now: how many, or a handler's -errno. */
 int loop_hear_first(struct loop *loop);
 
+/* Called when nothing has been heard for a second, once, until something has been heard again. */
+void loop_when_quiet(struct loop *loop, void (*quiet)(void));
+
 /* Runs until loop_stop or a handler's failure; returns 0 or that -errno. */
 int loop_run(struct loop *loop);
 void loop_stop(struct loop *loop);

@@ -2,8 +2,8 @@
 #ifndef SHMEMU_FUSE_TRIM_H
 #define SHMEMU_FUSE_TRIM_H
 
-/* Lets go of the pages of programs and libraries that starting up has touched. What goes on being
- * used is mapped again when it is. */
+/* Lets go of the pages of programs and libraries that starting up, or work, has touched. What goes
+ * on being used is mapped again when it is. */
 void trim_program(void);
 
 #endif

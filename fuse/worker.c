@@ -661,7 +661,7 @@ int worker_run(const struct options *options)
 	/* Where its starter reads no more, when it has been told that we serve. */
 	if (!options->foreground || (options->ready_fd >= 0 && options->ready_fd <= STDERR_FILENO))
 		background_detach_output();
-	trim_program();
+	loop_when_quiet(worker.loop, trim_program);
 	result = loop_run(worker.loop);
 	if (result < 0)
 		warnx("cannot go on: %s", strerror(-result));

@@ -108,6 +108,8 @@ def check_idle(w):
         process.stdin.write("x")
         process.stdin.flush()
         assert process.stdout.readline() == "done\n"
+        # A second later, once, both let go of what they do not need at rest.
+        time.sleep(1.5)
         pids = w.process.pid, w.pid
         before = settled(lambda: {pid: usage(pid) for pid in pids})
         time.sleep(IDLE_SECONDS)
