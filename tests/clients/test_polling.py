@@ -17,7 +17,7 @@ import sys
 import time
 
 sys.dont_write_bytecode = True
-from client_tap import Tap
+from client_tap import Skip, Tap
 from client_world import PATIENCE, PYTHON, Served, private, settled, until, world
 
 IDLE_SECONDS = 10 if os.environ.get("SHMEMU_TEST_LONG") else 2
@@ -118,20 +118,37 @@ def check_idle(w):
     return f"{len(before)} processes, {IDLE_SECONDS} s"
 
 
+def ticks(pid):
+    with open(f"/proc/{pid}/stat") as file:
+        return sum(map(int, file.read().rsplit(")", 1)[1].split()[11:13]))
+
+
+def others_ticks(pids):
+    """That the processors were not idle for, nor for those processes."""
+    with open("/proc/stat") as file:
+        user, nice, system, _, _, *rest = map(int, file.readline().split()[1:9])
+    return user + nice + system + sum(rest) - sum(map(ticks, pids))
+
+
 def asleep(w):
-    """The share of looks at a program that asks again and again."""
+    """The share of looks at a program that asks again and again, and what others had of a processor."""
     with program(w, ASK) as process:
+        pids = process.pid, w.pid, os.getpid()
+        before = others_ticks(pids)
         counts = states(process.pid, LOOK_SECONDS)
-    return counts.get("S", 0) / sum(counts.values())
+        others = (others_ticks(pids) - before) / os.sysconf("SC_CLK_TCK") / LOOK_SECONDS
+    return counts.get("S", 0) / sum(counts.values()), others
 
 
 def check_awake(w):
     """On a busy machine the daemon itself may have to wait for longer than anybody looks."""
-    shares = []
-    while len(shares) < LOOKS_MAX and (not shares or shares[-1] > 0.01):
-        shares.append(asleep(w))
-    assert shares[-1] <= 0.01, shares
-    return f"in {100 * shares[-1]:.2f} % of looks"
+    looks = []
+    while len(looks) < LOOKS_MAX and (not looks or looks[-1][0] > 0.01):
+        looks.append(asleep(w))
+    if looks[-1][0] > 0.01 and min(others for _, others in looks) > 0.2:
+        raise Skip(f"others want the processors: {looks}")
+    assert looks[-1][0] <= 0.01, looks
+    return f"in {100 * looks[-1][0]:.2f} % of looks"
 
 
 def check_asleep(w):
