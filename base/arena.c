@@ -174,6 +174,14 @@ static int write_again(struct arena *arena, uint64_t at, uint64_t size)
 	return 0;
 }
 
+/* By way of the mapping, which has no huge pages: most of what is used lies far apart. What goes
+ * wrong, on Linux before 5.14 too, the file has a better word for. */
+static bool back_mapped(struct arena *arena, uint64_t from, uint64_t size)
+{
+	return arena->is_mapped && sys_call(SYS_madvise, (long)(arena->bytes + from), (long)size,
+	                                    MADV_POPULATE_WRITE, 0, 0, 0) == 0;
+}
+
 /* Has memory put behind it: a page that can't be had when it is written is a SIGBUS. */
 static int back(struct arena *arena, uint64_t at, uint64_t size)
 {
@@ -181,6 +189,8 @@ static int back(struct arena *arena, uint64_t at, uint64_t size)
 	uint64_t to = (at + size + PAGE - 1) & ~(uint64_t)(PAGE - 1);
 	int result;
 
+	if (back_mapped(arena, from, to - from))
+		return 0;
 	do
 		result = (int)sys_call(SYS_fallocate, arena->fd, 0, (long)from, (long)(to - from),
 		                       0, 0);
@@ -278,7 +288,10 @@ static int map(struct arena *arena)
 	if (sys_is_error(bytes))
 		return -ENOMEM;
 	arena->bytes = bytes;
-	return arena->is_mapped ? 0 : copy_in(arena);
+	if (!arena->is_mapped)
+		return copy_in(arena);
+	sys_call(SYS_madvise, (long)bytes, (long)arena->shape.size, MADV_NOHUGEPAGE, 0, 0, 0);
+	return 0;
 }
 
 /* A file without magic is new, or was not finished. */
@@ -288,9 +301,9 @@ static int begin(struct arena *arena)
 	int result = grow_file(arena->fd, arena->shape.size);
 
 	if (result == 0)
-		result = back(arena, 0, PAGE + arena->shape.log);
-	if (result == 0)
 		result = map(arena);
+	if (result == 0)
+		result = back(arena, 0, PAGE + arena->shape.log);
 	if (result < 0)
 		return result;
 	header = header_of(arena);
