@@ -59,6 +59,8 @@ class Question:
                                   timeout=PATIENCE, stdin=subprocess.DEVNULL, capture_output=True)
         except subprocess.TimeoutExpired as late:
             raise Failed(f"{self.name}, {side.name}: took longer than {PATIENCE} s") from late
+        except OSError as error:
+            raise Failed(f"{self.name}, {side.name}: {error}") from error
         if done.returncode == SKIPPED:
             raise Skip(done.stdout.strip())
         if done.returncode != 0:

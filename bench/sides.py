@@ -168,7 +168,7 @@ class Sides:
             if question.shm > host.free_in("/dev/shm"):
                 side.prefix = mounting(OWN_TMPFS, str(question.shm))
         return Side(told["name"], side.library, {**side.settings, **told.get("environment", {})},
-                    [*side.prefix, *told.get("prefix", [])])
+                    [*side.prefix, *(self.tools.get(word, word) for word in told.get("prefix", []))])
 
     def facts(self, seconds):
         """Of a new daemon of each kind that there was: the tool's word of it, and what it does in so many
