@@ -159,11 +159,14 @@ def perform(line, folder, environment):
     if "shmfs" in line:
         end_daemons(folder)
     if line.startswith("shmfs /mnt/shm"):
+        made = not os.path.exists("/mnt/shm")
         os.makedirs("/mnt/shm", exist_ok=True)
         try:
             run_line(line.replace("shmfs ", "shmfs --wait "), folder, environment)
         finally:
             subprocess.run(["umount", "/mnt/shm"], stderr=subprocess.DEVNULL)
+            if made:
+                os.rmdir("/mnt/shm")
         return
     # The one before may take a moment.
     run_line(line.replace("shmfs --no-mount", "shmfs --wait --no-mount"), folder, environment)
