@@ -8,16 +8,15 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <pthread.h>
-#include <signal.h>
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <time.h>
 #include <unistd.h>
 
 #include "base/own.h"
+#include "fuse/thread.h"
 
-enum { THREADS_MAX = 16, STACK_SIZE = 64 << 10 };
+enum { THREADS_MAX = 16 };
 
 static struct {
 	int ends[2];
@@ -37,24 +36,6 @@ static void *close_all(void *unused)
 	return unused;
 }
 
-static void start_thread(void)
-{
-	pthread_attr_t attributes;
-	sigset_t all;
-	sigset_t before;
-	pthread_t thread;
-
-	sigfillset(&all);
-	pthread_attr_init(&attributes);
-	pthread_attr_setdetachstate(&attributes, PTHREAD_CREATE_DETACHED);
-	pthread_attr_setstacksize(&attributes, STACK_SIZE);
-	pthread_sigmask(SIG_SETMASK, &all, &before);
-	if (pthread_create(&thread, &attributes, close_all, NULL) == 0)
-		disposal.threads++;
-	pthread_sigmask(SIG_SETMASK, &before, NULL);
-	pthread_attr_destroy(&attributes);
-}
-
 int disposal_begin(void)
 {
 	if (pipe2(disposal.ends, O_CLOEXEC | O_NONBLOCK) < 0)
@@ -69,7 +50,7 @@ int disposal_begin(void)
 static bool is_manned(void)
 {
 	if (disposal.threads <= atomic_load(&disposal.waiting) && disposal.threads < THREADS_MAX)
-		start_thread();
+		disposal.threads += thread_start(close_all);
 	return disposal.threads > 0;
 }
 

@@ -6,7 +6,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
-#include <signal.h>
 #include <stdbool.h>
 #include <stdlib.h>
 #include <time.h>
@@ -14,8 +13,9 @@
 #include <utlist.h>
 
 #include "fuse/disposal.h"
+#include "fuse/thread.h"
 
-enum { THREADS_MAX = 300, STACK_SIZE = 64 << 10, MILLISECOND_NS = 1000 * 1000 };
+enum { THREADS_MAX = 300, MILLISECOND_NS = 1000 * 1000 };
 
 struct errand {
 	uint64_t subject;
@@ -99,24 +99,6 @@ static void *run(void *unused)
 	return unused;
 }
 
-static void start_thread(void)
-{
-	pthread_attr_t attributes;
-	sigset_t all;
-	sigset_t before;
-	pthread_t thread;
-
-	sigfillset(&all);
-	pthread_attr_init(&attributes);
-	pthread_attr_setdetachstate(&attributes, PTHREAD_CREATE_DETACHED);
-	pthread_attr_setstacksize(&attributes, STACK_SIZE);
-	pthread_sigmask(SIG_SETMASK, &all, &before);
-	if (pthread_create(&thread, &attributes, run, NULL) == 0)
-		patience.threads++;
-	pthread_sigmask(SIG_SETMASK, &before, NULL);
-	pthread_attr_destroy(&attributes);
-}
-
 static void begin(void)
 {
 	pthread_condattr_t attributes;
@@ -134,7 +116,7 @@ static bool is_manned(void)
 	if (patience.threads == 0)
 		begin();
 	if (patience.busy == patience.threads && patience.threads < THREADS_MAX)
-		start_thread();
+		patience.threads += thread_start(run);
 	return patience.busy < patience.threads;
 }
 
