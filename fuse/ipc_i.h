@@ -198,6 +198,10 @@ int ipc_find(const struct ipc *ipc, enum wire_family family, int32_t id,
              const struct ipc_object **ret_object);
 int ipc_find_index(const struct ipc *ipc, enum wire_family family, int32_t index,
                    const struct ipc_object **ret_object);
+/* What IPC_STAT (by id), *_STAT (by index) or `any`, a family's *_STAT_ANY (likewise, without the
+ * right to read it) asks about. */
+int ipc_find_asked(const struct ipc *ipc, struct ipc_call *call, enum wire_family family, int any,
+                   const struct ipc_object **ret_object);
 const struct ipc_object *ipc_find_key(const struct ipc *ipc, enum wire_family family, int32_t key);
 const struct ipc_object *ipc_find_serial(const struct ipc *ipc, enum wire_family family,
                                          uint64_t serial);

@@ -63,7 +63,7 @@ static int tell_info(struct ipc *ipc, struct ipc_call *call)
 
 	while ((object = ipc_next(ipc, WIRE_MSG, object))) {
 		const struct queue *queue = ipc_queue(ipc, object);
-		int index = object->id & ((1 << IPC_INDEX_BITS) - 1);
+		int index = object->id & IPC_INDEX_MASK;
 
 		highest = index > highest ? index : highest;
 		queues++;
@@ -86,15 +86,8 @@ static int tell_status(struct ipc *ipc, struct ipc_call *call)
 	const struct ipc_object *object;
 	const struct queue *queue;
 	struct wire_ipc_stat stat;
-	int result;
+	int result = ipc_find_asked(ipc, call, WIRE_MSG, MSG_STAT_ANY, &object);
 
-	if (asked->command == IPC_STAT)
-		result = ipc_find(ipc, WIRE_MSG, asked->id, &object);
-	else
-		result = ipc_find_index(ipc, WIRE_MSG,
-		                        asked->id & ((1 << IPC_INDEX_BITS) - 1), &object);
-	if (result == 0 && asked->command != MSG_STAT_ANY)
-		result = ipc_allow(call, object, 0444);
 	if (result < 0)
 		return result;
 	queue = ipc_queue(ipc, object);

@@ -14,7 +14,6 @@
 enum {
 	CYCLE_MIN = 64, /* indexes that are gone through before one is used again */
 	SEQUENCE_MAX = INT32_MAX >> IPC_INDEX_BITS,
-	INDEX_MASK = (1 << IPC_INDEX_BITS) - 1,
 };
 
 static uint64_t table_of(const struct ipc *ipc, enum wire_family family)
@@ -56,7 +55,7 @@ int ipc_find(const struct ipc *ipc, enum wire_family family, int32_t id,
              const struct ipc_object **ret_object)
 {
 	const struct ipc_object *object;
-	int result = id < 0 ? -EINVAL : ipc_find_index(ipc, family, id & INDEX_MASK, &object);
+	int result = id < 0 ? -EINVAL : ipc_find_index(ipc, family, id & IPC_INDEX_MASK, &object);
 
 	if (result == 0 && object->id != id)
 		return -EINVAL;
@@ -65,9 +64,27 @@ int ipc_find(const struct ipc *ipc, enum wire_family family, int32_t id,
 	return result;
 }
 
+int ipc_find_asked(const struct ipc *ipc, struct ipc_call *call, enum wire_family family, int any,
+                   const struct ipc_object **ret_object)
+{
+	const struct wire_ipc *asked = call->asked;
+	const struct ipc_object *object;
+	int result;
+
+	if (asked->command == IPC_STAT)
+		result = ipc_find(ipc, family, asked->id, &object);
+	else
+		result = ipc_find_index(ipc, family, asked->id & IPC_INDEX_MASK, &object);
+	if (result == 0 && asked->command != any)
+		result = ipc_allow(call, object, 0444);
+	if (result == 0)
+		*ret_object = object;
+	return result;
+}
+
 bool ipc_was_removed(const struct ipc *ipc, enum wire_family family, int32_t id, int64_t since)
 {
-	uint64_t index = (uint64_t)id & INDEX_MASK;
+	uint64_t index = (uint64_t)id & IPC_INDEX_MASK;
 	const struct ipc_object *object;
 
 	if (id < 0 || index >= ipc_header(ipc)->top[family])
@@ -164,15 +181,15 @@ static bool is_said(struct ipc *ipc, enum wire_family family, uint32_t *ret_id)
 static int64_t take_said(struct ipc *ipc, enum wire_family family, uint32_t id)
 {
 	const struct ipc_header *header = ipc_header(ipc);
-	uint64_t index = id & INDEX_MASK;
+	uint64_t index = id & IPC_INDEX_MASK;
 	int result;
 
 	while (index < header->top[family] && object_at(ipc, family, index)->serial)
 		index++;
-	if (index > INDEX_MASK)
+	if (index > IPC_INDEX_MASK)
 		return -ENOSPC;
 	result = reach(ipc, family, index);
-	return result < 0 ? result : (int64_t)((id & ~(uint32_t)INDEX_MASK) | index);
+	return result < 0 ? result : (int64_t)((id & ~(uint32_t)IPC_INDEX_MASK) | index);
 }
 
 static int64_t take_next(struct ipc *ipc, enum wire_family family)
@@ -255,7 +272,7 @@ int ipc_add(struct ipc *ipc, struct ipc_call *call, enum wire_family family, int
 	object.sequence = (uint32_t)(id >> IPC_INDEX_BITS);
 	if (family != WIRE_MQ)
 		object.id = (int32_t)id;
-	*ret_object = object_at(ipc, family, (uint64_t)id & INDEX_MASK);
+	*ret_object = object_at(ipc, family, (uint64_t)id & IPC_INDEX_MASK);
 	ARENA_SET(&ipc->arena, header->serial_next, object.serial + 1);
 	arena_set(&ipc->arena, *ret_object, &object, sizeof object);
 	return 0;

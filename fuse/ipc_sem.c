@@ -92,14 +92,8 @@ static int tell_status(struct ipc *ipc, struct ipc_call *call)
 	const struct ipc_object *object;
 	const struct semset *set;
 	struct wire_ipc_stat stat;
-	int result;
+	int result = ipc_find_asked(ipc, call, WIRE_SEM, SEM_STAT_ANY, &object);
 
-	if (asked->command == IPC_STAT)
-		result = ipc_find(ipc, WIRE_SEM, asked->id, &object);
-	else
-		result = ipc_find_index(ipc, WIRE_SEM, asked->id & IPC_INDEX_MASK, &object);
-	if (result == 0 && asked->command != SEM_STAT_ANY)
-		result = ipc_allow(call, object, 0444);
 	if (result < 0)
 		return result;
 	set = set_of(ipc, object);

@@ -217,14 +217,8 @@ static int tell_status(struct ipc *ipc, struct ipc_call *call)
 	const struct wire_ipc *asked = call->asked;
 	const struct ipc_object *object;
 	struct wire_ipc_stat stat;
-	int result;
+	int result = ipc_find_asked(ipc, call, WIRE_SHM, SHM_STAT_ANY, &object);
 
-	if (asked->command == IPC_STAT)
-		result = ipc_find(ipc, WIRE_SHM, asked->id, &object);
-	else
-		result = ipc_find_index(ipc, WIRE_SHM, asked->id & IPC_INDEX_MASK, &object);
-	if (result == 0 && asked->command != SHM_STAT_ANY)
-		result = ipc_allow(call, object, 0444);
 	if (result < 0)
 		return result;
 	stat = ipc_describe(object);
