@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """shmemu dump and load: what a segment holds, from and to files."""
 
-import contextlib
 import fcntl
 import hashlib
 import os
@@ -11,22 +10,11 @@ import struct
 import subprocess
 import termios
 
-from cli_limit import Daemon, library
+from cli_limit import daemon, library
 from cli_world import PATIENCE, PYTHON, SHMEMU, case, check_refusal, equal, folder, run
 
 MIB = 1 << 20
 TOOL = 125
-
-
-@contextlib.contextmanager
-def daemon():
-    with folder() as top:
-        served = Daemon(top)
-        served.start()
-        try:
-            yield served, top
-        finally:
-            os.kill(served.keeper, 15)
 
 
 def tool(served, word, *words, **options):
@@ -63,7 +51,7 @@ def python(served, code, *words):
 @case()
 def dump_writes_what_a_program_stored_and_load_what_it_finds():
     data = os.urandom(3 * MIB + 17)
-    with daemon() as (served, _):
+    with daemon() as served:
         load(served, "/first", data=data)
         equal(dump(served, "first"), data)
         found = python(served, "import hashlib, os; print(hashlib.sha256(open('/dev/shm/first', 'rb').read()).hexdigest(), "
@@ -77,7 +65,7 @@ def dump_writes_what_a_program_stored_and_load_what_it_finds():
 
 @case()
 def holes_stay_holes_in_files_both_ways():
-    with daemon() as (served, top):
+    with daemon() as served, folder() as top:
         with open(top + "/sparse", "w+b") as file:
             for at in (5 * MIB, 40 * MIB):
                 file.seek(at)
@@ -105,7 +93,7 @@ def holes_stay_holes_in_files_both_ways():
 
 @case()
 def load_replaces_only_when_told_to_and_then_at_once():
-    with daemon() as (served, _):
+    with daemon() as served:
         load(served, "one", data=b"old")
         refused(tool(served, "load", "one", input=b"new"), "one", "--force")
         equal(dump(served, "one"), b"old")
@@ -118,7 +106,7 @@ def load_replaces_only_when_told_to_and_then_at_once():
 
 @case()
 def what_cannot_be_dumped_or_loaded_is_one_line():
-    with daemon() as (served, top):
+    with daemon() as served, folder() as top:
         refused(tool(served, "dump", "none", stdout=subprocess.DEVNULL), "/none", "shmemu ls")
         python(served, "import os; os.mkdir('/dev/shm/folder'); os.symlink('/etc/passwd', '/dev/shm/link')")
         refused(tool(served, "dump", "folder", stdout=subprocess.DEVNULL), "/folder", "folder")
@@ -155,7 +143,7 @@ def on_terminal(command, columns):
 
 @case()
 def a_terminal_shows_how_far_it_is():
-    with daemon() as (served, _):
+    with daemon() as served:
         feed = "sleep 0.3; for i in 1 2 3 4 5 6; do head -c 1000000 /dev/zero; sleep 0.1; done"
         for columns in (80, 200, 30):
             seen = on_terminal(f"({feed}) | {SHMEMU} load --force --dir={served.dir} large", columns)

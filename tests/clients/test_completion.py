@@ -20,6 +20,7 @@ import time
 
 sys.dont_write_bytecode = True
 from client_tap import Skip, Tap
+from client_world import library
 
 PREFIX = os.environ["SHMEMU_PREFIX"]
 SHARE = PREFIX + "/share"
@@ -105,18 +106,11 @@ def main():
             daemon.stdout.read(1)
             code = "import os; fd = os.open('/dev/shm/only-one', os.O_CREAT | os.O_RDWR)"
             subprocess.run([sys.executable, "-c", code], check=True,
-                           env=dict(environment, LD_PRELOAD=find_library()))
+                           env=dict(environment, LD_PRELOAD=library()))
             tap.run_beside(2, [[(f"{shell}: {typed}", complete, shell, typed, wanted, folder, environment)
                                 for typed, wanted in LINES] for shell in BEGIN])
             daemon.terminate()
     return tap.end()
-
-
-def find_library():
-    for folder, _, names in os.walk(PREFIX):
-        if "libshmemu.so" in names:
-            return f"{folder}/libshmemu.so"
-    raise AssertionError("no library under " + PREFIX)
 
 
 if __name__ == "__main__":

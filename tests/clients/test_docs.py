@@ -19,7 +19,7 @@ import tempfile
 
 sys.dont_write_bytecode = True
 from client_tap import Skip, Tap
-from client_world import is_root, private
+from client_world import is_root, library, private
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 PREFIX = os.environ["SHMEMU_PREFIX"]
@@ -87,11 +87,6 @@ def prepared(folder):
     os.chmod(folder + "/tmp", 0o1777)
     return dict(os.environ, PATH=f"{PREFIX}/bin:{PREFIX}/sbin:{folder}:/usr/bin:/bin:/usr/sbin:/sbin",
                 LD_LIBRARY_PATH=os.path.dirname(library()), TMPDIR=folder + "/tmp", HOME=folder)
-
-
-def library():
-    found, = glob.glob(PREFIX + "/lib/**/libshmemu.so", recursive=True)
-    return found
 
 
 def adapted(line):

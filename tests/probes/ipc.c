@@ -69,6 +69,18 @@ pid_t ipc_beside(void (*body)(void *), void *argument)
 	return pid;
 }
 
+void ipc_nudge(int fd)
+{
+	must(write(fd, "x", 1) == 1);
+}
+
+void ipc_hear(int fd)
+{
+	char byte;
+
+	must(read(fd, &byte, 1) == 1);
+}
+
 void ipc_pause(long milliseconds)
 {
 	struct timespec time = {milliseconds / 1000, milliseconds % 1000 * 1000000};

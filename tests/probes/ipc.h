@@ -42,6 +42,9 @@ const char *ipc_end_of(pid_t pid);
 /* Kills it and waits for its end. */
 void ipc_kill(pid_t pid);
 void ipc_pause(long milliseconds);
+/* A word to another process, and from it. */
+void ipc_nudge(int fd);
+void ipc_hear(int fd);
 
 /* A handler that does nothing but count. */
 void ipc_handle(int number, int flags);

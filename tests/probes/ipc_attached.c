@@ -55,18 +55,6 @@ static void end(void)
 		must(close(pipes.told[i]) == 0 && close(pipes.asked[i]) == 0);
 }
 
-static void nudge(int fd)
-{
-	must(write(fd, "x", 1) == 1);
-}
-
-static void hear(int fd)
-{
-	char byte;
-
-	must(read(fd, &byte, 1) == 1);
-}
-
 /* A child that has done `first`, waits for our word, does `then`, and exits. */
 struct doings {
 	void (*first)(void), (*then)(void);
@@ -78,8 +66,8 @@ static void live(void *argument)
 
 	if (doings->first)
 		doings->first();
-	nudge(pipes.told[1]);
-	hear(pipes.asked[0]);
+	ipc_nudge(pipes.told[1]);
+	ipc_hear(pipes.asked[0]);
 	if (doings->then)
 		doings->then();
 }
@@ -89,13 +77,13 @@ static pid_t start(void (*first)(void), void (*then)(void))
 	struct doings doings = {first, then};
 	pid_t pid = ipc_beside(live, &doings);
 
-	hear(pipes.told[0]);
+	ipc_hear(pipes.told[0]);
 	return pid;
 }
 
 static void finish(pid_t pid)
 {
-	nudge(pipes.asked[1]);
+	ipc_nudge(pipes.asked[1]);
 	must(await_child(pid) == EXIT_SUCCESS);
 }
 
@@ -158,7 +146,7 @@ static void ask_exit(void)
 	ask_whether("detach time", stat_of().shm_dtime > before.shm_atime);
 	ask_whether("last pid then", stat_of().shm_lpid == pid);
 	pid = start(attach, kill_itself);
-	nudge(pipes.asked[1]);
+	ipc_nudge(pipes.asked[1]);
 	tell("kills itself", "%d", await_child(pid));
 	tell_count("killed itself");
 	pid = start(attach, abort);
@@ -183,16 +171,16 @@ static void ask_grandchild(void)
 	if (fork() == 0) {
 		grandchild = fork();
 		if (grandchild == 0) {
-			nudge(lines[1]);
-			hear(pipes.asked[0]);
+			ipc_nudge(lines[1]);
+			ipc_hear(pipes.asked[0]);
 			kill_itself();
 		}
 		_exit(EXIT_SUCCESS);
 	}
 	wait(NULL);
-	hear(lines[0]);
+	ipc_hear(lines[0]);
 	tell_count("a grandchild, its parent gone");
-	nudge(pipes.asked[1]);
+	ipc_nudge(pipes.asked[1]);
 	for (int i = 0; i < 500 && count() != 1; i++)
 		ipc_pause(10);
 	tell_count("a grandchild, gone");
@@ -248,21 +236,21 @@ static void ask_exec(void)
 
 	begin(1);
 	pid = ipc_beside(live, &doings);
-	hear(pipes.told[0]);
+	ipc_hear(pipes.told[0]);
 	tell_count("a child runs another program");
 	must(write(pipes.asked[1], "\n", 1) == 1);
 	tell("it ended", "%d", await_child(pid));
 	tell_count("it ended");
 	doings.first = become;
 	pid = ipc_beside(live, &doings);
-	hear(pipes.told[0]);
+	ipc_hear(pipes.told[0]);
 	tell_count("what it inherited is gone");
 	must(write(pipes.asked[1], "\n", 1) == 1 && await_child(pid) == 0);
 	posix_spawn_file_actions_init(&actions);
 	posix_spawn_file_actions_adddup2(&actions, pipes.told[1], STDOUT_FILENO);
 	posix_spawn_file_actions_adddup2(&actions, pipes.asked[0], STDIN_FILENO);
 	must(posix_spawn(&pid, "/bin/sh", &actions, NULL, argv, environ) == 0);
-	hear(pipes.told[0]);
+	ipc_hear(pipes.told[0]);
 	tell_count("a spawned one runs");
 	must(write(pipes.asked[1], "\n", 1) == 1 && await_child(pid) == 0);
 	tell_count("a spawned one ended");
@@ -334,7 +322,7 @@ static void ask_crowd(void)
 		await_child(pids[i]);
 	tell_count("half of it");
 	for (int i = 1; i < CROWD; i += 2)
-		nudge(pipes.asked[1]);
+		ipc_nudge(pipes.asked[1]);
 	for (int i = 1; i < CROWD; i += 2)
 		await_child(pids[i]);
 	tell_count("none of it");

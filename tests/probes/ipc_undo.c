@@ -59,18 +59,6 @@ static int undoable(int which, int by)
 	return change(which, by, SEM_UNDO);
 }
 
-static void nudge(int fd)
-{
-	must(write(fd, "x", 1) == 1);
-}
-
-static void hear(int fd)
-{
-	char byte;
-
-	must(read(fd, &byte, 1) == 1);
-}
-
 struct doings {
 	void (*first)(void), (*then)(void);
 };
@@ -80,8 +68,8 @@ static void live(void *argument)
 	const struct doings *doings = argument;
 
 	doings->first();
-	nudge(told[1]);
-	hear(asked[0]);
+	ipc_nudge(told[1]);
+	ipc_hear(asked[0]);
 	if (doings->then)
 		doings->then();
 }
@@ -90,13 +78,13 @@ static pid_t start(void (*first)(void), void (*then)(void))
 {
 	pid_t pid = ipc_beside(live, &(struct doings){first, then});
 
-	hear(told[0]);
+	ipc_hear(told[0]);
 	return pid;
 }
 
 static void finish(pid_t pid)
 {
-	nudge(asked[1]);
+	ipc_nudge(asked[1]);
 	await_child(pid);
 }
 
@@ -177,7 +165,7 @@ static void ask_arrays(void)
 	say_values("an array failed, one taken, exited");
 	start(take_all_at_once, NULL);
 	say_values("an array done");
-	nudge(asked[1]);
+	ipc_nudge(asked[1]);
 	wait(NULL);
 	say_values("an array undone");
 	end();
@@ -271,11 +259,11 @@ static void take_and_fork(void)
 {
 	take_one();
 	if (fork() == 0) {
-		nudge(told[1]);
-		hear(asked[0]);
+		ipc_nudge(told[1]);
+		ipc_hear(asked[0]);
 		_exit(EXIT_SUCCESS);
 	}
-	hear(told[0]);
+	ipc_hear(told[0]);
 }
 
 static void ask_orphan(void)
@@ -286,7 +274,7 @@ static void ask_orphan(void)
 	pid = start(take_and_fork, NULL);
 	ipc_kill(pid);
 	say_values("killed, its child lives");
-	nudge(asked[1]);
+	ipc_nudge(asked[1]);
 	end();
 }
 
