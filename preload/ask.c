@@ -131,7 +131,7 @@ static int ask_once(const struct question *question, struct text *ret_why)
 	int result;
 
 	result = line.sock < 0 ? line.sock : 0;
-	if (result == 0 && question->brings_file)
+	if (result == 0 && question->needs_number)
 		result = check_room(line.sock);
 	if (result == 0)
 		result = question->put(question, line);
@@ -256,7 +256,7 @@ static int inquire(struct inquiry inquiry)
 		.put = put,
 		.undo = undo,
 		.what = &inquiry,
-		.brings_file = is_final(inquiry.request),
+		.needs_number = is_final(inquiry.request),
 		.header = &answer->reply.header,
 	};
 	int result;

@@ -19,7 +19,7 @@ struct question {
 	void *what; /* the asker's own */
 	/* A free descriptor number must be there before anything is changed for a file that could
 	 * not be handed over. */
-	bool brings_file;
+	bool needs_number;
 	bool may_wait;
 	const struct wire_header *header; /* the answer's, for -EPROTONOSUPPORT */
 };

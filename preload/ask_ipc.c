@@ -111,7 +111,7 @@ static int inquire(struct inquiry *inquiry)
 	struct question question = {
 		.put = put,
 		.what = inquiry,
-		.brings_file = brings_file(call),
+		.needs_number = brings_file(call),
 		.may_wait = inquiry->wait != CLIENT_PATIENT,
 		.header = &call->reply.header,
 	};

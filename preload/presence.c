@@ -122,7 +122,7 @@ static int make(struct wire_handle *ret_handle)
 	struct question question = {
 		.put = put,
 		.what = &birth,
-		.brings_file = true, /* in a way */
+		.needs_number = true,
 		.header = &birth.call.reply.header,
 	};
 	int result = ask_question_ipc(&question);
