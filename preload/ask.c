@@ -184,7 +184,7 @@ int ask_question(const struct question *question)
 		why = TEXT_NULL;
 		result = ask_once(question, &why);
 	}
-	if (result < 0)
+	if (result < 0 && !question->is_favour)
 		log_failure(result, question, &why);
 	return result < 0 ? as_host_sees(result) : 0;
 }
@@ -249,7 +249,7 @@ static void undo(const struct question *question, int sock)
 		client_ask(sock, &removal, &ignored);
 }
 
-static int inquire(struct inquiry inquiry)
+static int inquire(struct inquiry inquiry, bool is_favour)
 {
 	struct client_answer *answer = inquiry.answer;
 	struct question question = {
@@ -257,6 +257,7 @@ static int inquire(struct inquiry inquiry)
 		.undo = undo,
 		.what = &inquiry,
 		.needs_number = is_final(inquiry.request),
+		.is_favour = is_favour,
 		.header = &answer->reply.header,
 	};
 	int result;
@@ -274,11 +275,17 @@ static int inquire(struct inquiry inquiry)
 
 int ask(struct wire_request *request, struct client_answer *ret_answer)
 {
-	return inquire((struct inquiry){request, NULL, ret_answer});
+	return inquire((struct inquiry){request, NULL, ret_answer}, false);
 }
 
 int ask_places(struct wire_request *request, const struct client_places *places,
                struct client_answer *ret_answer)
 {
-	return inquire((struct inquiry){request, places, ret_answer});
+	return inquire((struct inquiry){request, places, ret_answer}, false);
+}
+
+int ask_favour(struct wire_request *request, const struct client_places *places,
+               struct client_answer *ret_answer)
+{
+	return inquire((struct inquiry){request, places, ret_answer}, true);
 }

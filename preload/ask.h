@@ -15,4 +15,9 @@ int ask(struct wire_request *request, struct client_answer *ret_answer);
 int ask_places(struct wire_request *request, const struct client_places *places,
                struct client_answer *ret_answer);
 
+/* As that, for what the caller can do without: nothing is said when no daemon can do it. An older
+ * one, which a keeper may put in a newer one's place at any time, can't. */
+int ask_favour(struct wire_request *request, const struct client_places *places,
+               struct client_answer *ret_answer);
+
 #endif

@@ -21,6 +21,7 @@ struct question {
 	 * not be handed over. */
 	bool needs_number;
 	bool may_wait;
+	bool is_favour; /* the asker can do without: no line in the log */
 	const struct wire_header *header; /* the answer's, for -EPROTONOSUPPORT */
 };
 

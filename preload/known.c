@@ -250,7 +250,7 @@ static int ask_for(uint32_t what)
 	int result;
 
 	request.flags = what;
-	result = ask_places(&request, &nowhere, &answer);
+	result = ask_favour(&request, &nowhere, &answer);
 	return result < 0 ? result : answer.fd;
 }
 
