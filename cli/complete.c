@@ -145,6 +145,7 @@ static int complete_main(int argc, char **argv)
 	}
 	if (argc <= 2 && line.last[0] == '-') {
 		offer(&line, "--", "help", "", "show the subcommands");
+		offer(&line, "--", "help-all", "", "show the help of each");
 		offer(&line, "--", "version", "", "show the version");
 	}
 	return EXIT_SUCCESS;

@@ -27,7 +27,7 @@ static const struct subcommand_option options[] = {
 	{"size", WIRE_LIMIT_SIZE, "BYTES",
 	 "all that there may be, with k, m, g or t behind it, or % of memory; 0: any",
 	 COMPLETE_NOTHING},
-	{"inodes", WIRE_LIMIT_INODES, "N",
+	{"inodes", WIRE_LIMIT_INODES, "NUMBER",
 	 "files, folders and links that there may be; 0: any number", COMPLETE_NOTHING},
 	{"user-size", WIRE_LIMIT_USER_SIZE, "BYTES",
 	 "that each user may have, but for root and the daemon's own, where the daemon was "

@@ -7,6 +7,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "cli/option.h"
 #include "cli/say.h"
 #include "cli/subcommand.h"
 
@@ -32,8 +33,20 @@ static int print_help(void)
 		printf("  %-8s %s\n           %s\n", subcommands[i]->name,
 		       subcommands[i]->arguments[0], subcommands[i]->summary);
 	puts("\n"
-	     "      --help     show this and exit; 'shmemu SUBCOMMAND --help' tells more\n"
-	     "      --version  show the version and exit");
+	     "      --help      show this and exit; 'shmemu SUBCOMMAND --help' tells more\n"
+	     "      --help-all  show this and the help of each subcommand, and exit\n"
+	     "      --version   show the version and exit");
+	return EXIT_SUCCESS;
+}
+
+/* All that the manual page is made of, too: docs/make-page. */
+static int print_all_help(void)
+{
+	print_help();
+	for (int i = 0; subcommands[i] && subcommands[i]->summary; i++) {
+		putchar('\n');
+		option_help(subcommands[i]);
+	}
 	return EXIT_SUCCESS;
 }
 
@@ -61,6 +74,8 @@ int main(int argc, char **argv)
 			return subcommands[i]->run(argc - 1, argv + 1);
 	if (strcmp(word, "--help") == 0 || strcmp(word, "-h") == 0)
 		return print_help();
+	if (strcmp(word, "--help-all") == 0)
+		return print_all_help();
 	if (strcmp(word, "--version") == 0 || strcmp(word, "-V") == 0)
 		return puts("shmemu " SHMEMU_VERSION) < 0 ? EXIT_TOOL : EXIT_SUCCESS;
 	if (argc < 2)

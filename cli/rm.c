@@ -341,7 +341,7 @@ static const struct subcommand_option options[] = {
 
 const struct subcommand rm_subcommand = {
 	.name = "rm",
-	.arguments = {"[OPTION]... [NAME]..."},
+	.arguments = {"[OPTION]... [NAME]...", "[--dir=DIR] --orphans|--all"},
 	.summary = "remove what ls shows",
 	.about = "Remove what the daemon that this user's programs meet has, as 'shmemu ls' shows "
 	         "it: segments, semaphores and message queues by their names. Who has it open or "

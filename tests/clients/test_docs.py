@@ -293,7 +293,7 @@ def main():
     os.umask(0o022)
     tap = Tap()
     for path in [ROOT + "/README.md", *sorted(glob.glob(ROOT + "/docs/hosts/*.md")),
-                 *sorted(glob.glob(ROOT + "/docs/*.[0-9]"))]:
+                 *sorted(glob.glob(ROOT + "/docs/*.[0-9]") + glob.glob(ROOT + "/docs/*.[0-9].in"))]:
         document(tap, path)
     tap.run("ci/run-command", check_command)
     tap.run("action.yml", check_action)
