@@ -41,8 +41,8 @@ class Tap:
             print(f"ok {self.number} - {what} # SKIP {skip}", flush=True)
         except Exception:  # whatever it is, it belongs to this case
             self.failed += 1
-            self.say(traceback.format_exc())
             print(f"not ok {self.number} - {what}", flush=True)
+            self.say(traceback.format_exc())
 
     def run_beside(self, at_once, chains):
         """Runs chains of cases side by side, so many at once, and the cases of each, which are a name,
