@@ -31,9 +31,9 @@ KINDS = ("mmap", "munmap", "msync", "mremap", "madvise", "mprotect", "ftruncate"
          "memfd_create")
 ERRNOS = ("ENOMEM", "EINTR", "ENOSPC")
 MODES = ("auto", "emulate")
-MOMENTS = range(1, 201) if LONG else (1, 2, 3, 5, 8, 13, 21, 34, 55, 89, 144, 200)
-DESCRIPTORS = range(4, 30) if LONG else (5, 7, 8, 9, 10, 12, 16)
-MEMORY = range(0, 1024, 16) if LONG else (0, 40, 64, 96, 160, 300, 640)
+MOMENTS = range(1, 201) if LONG else (1, 2, 3, 5, 13, 55, 144)
+DESCRIPTORS = range(4, 30) if LONG else (5, 7, 8, 9, 12)
+MEMORY = range(0, 1024, 16) if LONG else (0, 64, 160, 640)
 AT_ONCE = 4
 SLACK = 512  # KiB: arenas, tables, and the stacks of ended threads that libc keeps for the next
 PATIENCE = 60
