@@ -337,6 +337,11 @@ void store_node_creator(const struct store_node *node, struct store_creator *ret
 	memcpy(ret_creator->command, inode->creator_command, sizeof ret_creator->command);
 }
 
+bool store_node_is_memfd(const struct store_node *node)
+{
+	return node->store->anon->kind == ANON_MEMFD && S_ISREG(store_node_type(node));
+}
+
 int store_node_reopen(struct store *store, const struct store_node *node, int flags)
 {
 	struct node_name name;

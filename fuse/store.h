@@ -126,6 +126,9 @@ mode_t store_node_type(const struct store_node *node); /* S_IFREG, S_IFDIR ... *
 void store_node_creator(const struct store_node *node, struct store_creator *ret_creator);
 /* Read-write (a folder: read-only), borrowed until the next call into the store; or -errno. */
 int store_node_file(struct store_node *node);
+/* Whether that is what memfd_create gave, which the kernel does not count among those that have the
+ * file open. */
+bool store_node_is_memfd(const struct store_node *node);
 int store_node_stat_file(const struct store_node *node, struct stat *ret_status); /* the kernel's */
 /* Closes the file where it is only open because it was used: the kernel executes nothing that
  * somebody has open for writing. Returns whether it is still open. */

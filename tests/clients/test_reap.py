@@ -38,6 +38,14 @@ if sys.argv[1] != "end":
 """
 
 
+READ = """
+import _posixshmem, os, sys
+fd = _posixshmem.shm_open("/read", os.O_RDONLY, mode=0)
+print("read", flush=True)
+sys.stdin.read()
+"""
+
+
 class Plain(Served):
     """A daemon without a mount, and programs with the library."""
 
@@ -85,8 +93,8 @@ def maker(w, how, *names):
         process.communicate()
 
 
-def tells_makers_and_holders(uid):
-    with world(Plain, uid) as w:
+def tells_makers_and_holders(uid, *options):
+    with world(with_options(*options), uid) as w:
         with maker(w, "hold", "open"), maker(w, "map", "mapped"):
             w.run(PYTHON, "-c", MAKE, "end", "left")
             made = w.ls()
@@ -101,13 +109,40 @@ def tells_makers_and_holders(uid):
         assert set(w.states().values()) == {"orphan"}, w.states()
 
 
-def reaps_orphans(uid):
-    with world(with_options("--reap=orphans"), uid) as w:
+def tells_holders_of_memfds(uid):
+    tells_makers_and_holders(uid, "--source=memfd")
+
+
+def tells_readers(uid, source):
+    """Of what nobody has open for writing."""
+    with world(with_options("--source=" + source), uid) as w:
+        w.run(PYTHON, "-c", MAKE, "end", "read")
+        with w.popen(PYTHON, "-c", READ, stdin=subprocess.PIPE) as reader:
+            assert reader.stdout.readline() == "read\n"
+            assert w.states() == {"/read": "held"}, w.states()
+            reader.communicate()
+        assert w.states() == {"/read": "orphan"}, w.states()
+
+
+def tells_readers_of_memfds(uid):
+    tells_readers(uid, "memfd")
+
+
+def tells_readers_of_files(uid):
+    tells_readers(uid, "auto")
+
+
+def reaps_orphans(uid, *options):
+    with world(with_options("--reap=orphans", *options), uid) as w:
         with maker(w, "hold", "open"), maker(w, "map", "mapped"):
             w.run(PYTHON, "-c", MAKE, "end", "left")
             until(lambda: "left" not in w.files(), "the orphan goes")
             assert set(w.files()) == {"open", "mapped"}, w.files()
         until(lambda: not w.files(), "all go")
+
+
+def reaps_orphans_among_memfds(uid):
+    reaps_orphans(uid, "--source=memfd")
 
 
 def never_reaps_by_default(uid):
@@ -230,7 +265,8 @@ def refuses_no_program(uid):
 
 
 CASES = [
-    tells_makers_and_holders, never_reaps_by_default, reaps_orphans, reaps_after_a_time, guarded,
+    tells_makers_and_holders, tells_holders_of_memfds, tells_readers_of_files, tells_readers_of_memfds,
+    never_reaps_by_default, reaps_orphans, reaps_orphans_among_memfds, reaps_after_a_time, guarded,
     unguarded, upgrades, refuses_no_program,
 ]
 REFUSED = [
