@@ -47,8 +47,8 @@ int ask_connect(const char *folder)
 	int result = ask_try_connect(folder, &path);
 
 	if (result == -ENOENT || result == -ECONNREFUSED)
-		fail("no daemon serves %s: programs with the library start one; SHMEMU_DIR or "
-		     "--dir names another folder", path.bytes);
+		fail("no daemon serves %s: programs with the library start one, each user's their "
+		     "own; SHMEMU_DIR or --dir names another folder", path.bytes);
 	if (result < 0)
 		fail("cannot use the daemon's folder %s: %s", path.bytes, strerror(-result));
 	return result;

@@ -87,9 +87,9 @@ static void enter_user_namespace(void)
 	int result;
 
 	if (unshare(CLONE_NEWUSER | CLONE_NEWNS) < 0)
-		fail("this host lets user %u have no mount namespace of its own: %s; run as root, "
-		     "or allow user namespaces (sysctl user.max_user_namespaces, "
-		     "kernel.unprivileged_userns_clone, "
+		fail("this host lets user %u have no mount namespace of its own: %s; it takes root "
+		     "with CAP_SYS_ADMIN, which containers take away, or user namespaces (sysctl "
+		     "user.max_user_namespaces, kernel.unprivileged_userns_clone, "
 		     "kernel.apparmor_restrict_unprivileged_userns)", uid, strerror(errno));
 	result = privilege_keep_ids(uid, gid);
 	if (result < 0)

@@ -3,6 +3,7 @@
 
 #include <inttypes.h>
 #include <stdio.h>
+#include <sys/stat.h>
 
 #include "cli/objects.h"
 #include "cli/say.h"
@@ -10,6 +11,7 @@
 struct report {
 	bool aloud;
 	int count;
+	bool in_use;
 };
 
 /* Behind its name: how much of it there is. */
@@ -38,6 +40,12 @@ static void describe(const struct object *object, char *text, size_t size)
 	}
 }
 
+/* Of folders and their like the daemon can't tell. */
+static bool is_in_use(const struct object *object)
+{
+	return object->state == OBJECT_HELD && (!object->entry || S_ISREG(object->entry->mode));
+}
+
 static void visit(void *context, const struct object *object)
 {
 	struct report *report = context;
@@ -47,18 +55,23 @@ static void visit(void *context, const struct object *object)
 	if (object->state == OBJECT_REMOVED)
 		return;
 	report->count++;
+	report->in_use |= is_in_use(object);
 	if (!report->aloud)
 		return;
 	describe(object, amount, sizeof amount);
-	say("left behind: %s %s%s, made by process %" PRIu32 "%s%s%s",
+	say("left behind: %s %s%s, made by process %" PRIu32 "%s%s%s%s",
 	    object_kind_words(object->kind), object->name, amount, object->maker,
-	    has_command ? " (" : "", has_command ? object->command : "", has_command ? ")" : "");
+	    has_command ? " (" : "", has_command ? object->command : "", has_command ? ")" : "",
+	    is_in_use(object) ? ", in use" : "");
 }
 
-int report_names(int sock, bool aloud)
+int report_names(int sock, bool aloud, bool *ret_in_use)
 {
 	struct report report = {.aloud = aloud};
-	int result = objects_each(sock, 0, visit, &report);
+	int result = objects_each(sock, WIRE_LIST_HOLDERS, visit, &report);
 
-	return result < 0 ? result : report.count;
+	if (result < 0)
+		return result;
+	*ret_in_use = report.in_use;
+	return report.count;
 }

@@ -144,15 +144,20 @@ static void await_orphans(struct run *run)
 /* Returns how many names were left behind. */
 static int account(struct run *run)
 {
+	bool in_use = false;
 	int count;
 
 	if (run->daemon.pid == 0)
 		return 0;
-	count = report_names(run->daemon.sock, false);
+	count = report_names(run->daemon.sock, false, &in_use);
 	if (count > 0) {
 		await_orphans(run);
-		count = report_names(run->daemon.sock, true);
+		count = report_names(run->daemon.sock, true, &in_use);
 	}
+	if (count > 0 && in_use && !run->keep)
+		say("what is in use is lost to whoever uses it: a command that goes into the "
+		    "background takes --keep, or LD_PRELOAD=%s in place of 'shmemu run'",
+		    run->parts.library);
 	if (count < 0)
 		say("cannot tell what was left behind: the daemon does not answer: %s",
 		    strerror(-count));

@@ -115,6 +115,36 @@ def the_command_is_as_it_was():
 
 
 @case()
+def what_goes_on_in_the_background_is_told_of():
+    """With --keep it has what it uses."""
+    stay = LEAK + """
+import sys, time
+print("ready", flush=True)
+os.dup2(os.open("/dev/null", os.O_WRONLY), 1)
+os.dup2(1, 2)
+time.sleep(600)
+"""
+    start = """
+import subprocess, sys
+child = subprocess.Popen([sys.executable, "-c", sys.argv[1]], start_new_session=True,
+                         stdout=subprocess.PIPE)
+child.stdout.readline()
+print(child.pid, flush=True)
+"""
+    left = LINE.format("segment /psm_1", 1024, PYTHON)[:-len("\\n")] + ", in use\n"
+    for options in (), ("--keep",):
+        done = run(SHMEMU, "run", *options, "--", PYTHON, "-c", start, stay)
+        os.kill(int(done.stdout), signal.SIGKILL)
+        assert re.search(left, done.stderr), done.stderr
+        equal("goes into the background" in done.stderr, not options)
+        kept = re.search(r"kept: .*process (\d+),", done.stderr)
+        equal(bool(kept), bool(options))
+        if kept:
+            os.kill(int(kept[1]), signal.SIGTERM)
+            until(lambda daemon=kept[1]: not exists(daemon), "the daemon ends")
+
+
+@case()
 def the_library_comes_first():
     command = SHMEMU, "run", "sh", "-c", "echo $LD_PRELOAD"
     library = run(*command).stdout.strip()
