@@ -45,13 +45,16 @@ if __name__ == "__main__":
     shared.unlink()
 """
 # Such as the programs and files that the documents speak of; ./static is one that has no need of the library.
-PROGRAMS = {"app.py": APP, "train": APP, "db": APP, "app": APP, "make": APP, "static": "#!/bin/sh\necho static >/dev/shm/static\n"}
+PROGRAMS = {"app.py": APP, "train": APP, "train.py": APP, "db": APP, "app": APP, "make": APP, "static": "#!/bin/sh\necho static >/dev/shm/static\n"}
 SKIPPED = {
     "scripts/run": "is CI's own first step", "scripts/test": "is what runs this", "scripts/setup": "scripts/test does it",
+    "scripts/install": "test_package.py does it",
     "meson setup build": "scripts/test does it", "meson compile -C build": "scripts/test does it",
     "meson install -C build": "scripts/test does it", "bench/run": "measures, and has a test of its own",
     "scripts/package-lambda": "has a test of its own", "mount ": "test_mounting.py does it",
     "shmemu without sysv -- shmemu run postgres": "test_ipc.py does it",
+    "LD_PRELOAD=libshmemu.so pg_ctl": "test_ipc.py does it", "echo \"LD_PRELOAD": "changes the host's PostgreSQL",
+    "pg_ctlcluster": "starts the host's PostgreSQL", "su postgres": "takes that of the line before",
 }
 # Shown because they end in an error, on a host made for that.
 FAILS = ("shmemu without dev-shm -- python3 app.py", "shmemu without lambda -- python3 app.py")
@@ -292,7 +295,7 @@ def main():
         os.environ.pop(name, None)
     os.umask(0o022)
     tap = Tap()
-    for path in [ROOT + "/README.md", *sorted(glob.glob(ROOT + "/docs/hosts/*.md")),
+    for path in [ROOT + "/README.md", ROOT + "/docs/walkthroughs.md", *sorted(glob.glob(ROOT + "/docs/hosts/*.md")),
                  *sorted(glob.glob(ROOT + "/docs/*.[0-9]") + glob.glob(ROOT + "/docs/*.[0-9].in"))]:
         document(tap, path)
     tap.run("ci/run-command", check_command)

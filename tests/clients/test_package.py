@@ -1,9 +1,9 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""The layer for AWS Lambda: TAP on standard output.
+"""What is made for users: TAP on standard output.
 
-Aim: what scripts/package-lambda makes holds all that a function takes, asks for no newer glibc than it has there, and makes Python's
-multiprocessing work by the wrapper alone. Method: the layer is built, unpacked to /opt in a private mount namespace, as Lambda does,
+Aim: what scripts/package-lambda makes, a layer for AWS Lambda, holds all that a function takes, asks for no newer glibc than it has
+there, and makes Python's multiprocessing work by the wrapper alone; and what scripts/install says at its end is so. Method: the layer is built, unpacked to /opt in a private mount namespace, as Lambda does,
 and programs run on a host made like that by the layer's own `shmemu without lambda`. Needs root or a user namespace, and SHMEMU_PREFIX as
 the other tests.
 """
@@ -17,8 +17,8 @@ import tempfile
 import zipfile
 
 sys.dont_write_bytecode = True
-from client_tap import Tap
-from client_world import private
+from client_tap import Skip, Tap
+from client_world import is_root, private
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 PATIENCE = 300
@@ -101,6 +101,21 @@ def check_function(folder):
     assert (done.returncode, done.stdout, done.stderr) == (0, "200 [1, 2]\n", ""), done
 
 
+def check_install(folder):
+    """With a name that is none of the loader's folders: so the library's path is told."""
+    if not is_root():
+        raise Skip("takes root")
+    done = run(ROOT + "/scripts/install", folder + "/usr")
+    assert (done.returncode, done.stdout) == (0, ""), done
+    program = re.search(r"^    (\S+/shmemu run -- )", done.stderr, re.M)[1]
+    library = re.search(r"^    LD_PRELOAD=(\S+)$", done.stderr, re.M)[1]
+    assert library.startswith(folder) and program.startswith(folder), done.stderr
+    for words in (program.split(), ["env", f"LD_PRELOAD={library}", f"SHMEMU_DIR={folder}/met"]):
+        host = (f"{folder}/usr/bin/shmemu", "without", "dev-shm", "--")
+        done = run(*host, *words, PYTHON, folder + "/function.py", env={"PATH": "/usr/bin:/bin", "TMPDIR": folder + "/tmp"})
+        assert (done.returncode, done.stdout, done.stderr) == (0, "200 [1, 2]\n", ""), done
+
+
 def main():
     private()
     for name in ("LD_PRELOAD", "SHMEMU_DIR", "SHMEMU_LOG", "SHMEMU_MMAP"):
@@ -119,6 +134,7 @@ def main():
         tap.run("it is unpacked over /opt", unpack, output, folder + "/layer")
         tap.run("its programs find their libraries in it", check_links)
         tap.run("a function's multiprocessing works by the wrapper, and not without", check_function, folder)
+        tap.run("what scripts/install says is so", check_install, folder)
     finally:
         run("umount", "/opt")
         shutil.rmtree(folder, ignore_errors=True)
