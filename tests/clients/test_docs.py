@@ -109,17 +109,18 @@ def why_skipped(line):
             return reason
     if not is_root() and line.startswith(ROOT_ONLY):
         return "takes root"
-    if re.search(r"shmfs (?!--no-mount)|--mount-dev-shm", line) and not os.path.exists("/dev/fuse"):
-        return "no /dev/fuse"
+    if re.search(r"shmfs (?!--no-mount)|--mount-dev-shm", line) and not os.access("/dev/fuse", os.R_OK | os.W_OK):
+        return "no /dev/fuse that this user may use"
     return None
 
 
 def end_daemons(folder):
     """The keepers that serve folders below."""
-    for path in [*glob.glob(folder + "/**/shmfs.lock", recursive=True), *glob.glob("/run/shmemu/shmfs.lock")]:
+    ours = ["/run/shmemu/shmfs.lock"] if is_root() and os.path.exists("/run/shmemu/shmfs.lock") else []
+    for path in [*glob.glob(folder + "/**/shmfs.lock", recursive=True), *ours]:
         with open(path) as lock:
             text = lock.read()
-        if text.strip().isdigit() and is_daemon(int(text)) and (is_root() or folder in path):
+        if text.strip().isdigit() and is_daemon(int(text)):
             os.kill(int(text), signal.SIGTERM)
 
 
