@@ -8,6 +8,7 @@
 
 #include "base/own.h"
 #include "cli/ask.h"
+#include "cli/colour.h"
 #include "cli/objects.h"
 #include "cli/subcommand.h"
 #include "cli/things.h"
@@ -78,6 +79,9 @@ static void offer_value(const struct line *line, const struct subcommand_option 
 		puts(":folders");
 	else if (option->complete == COMPLETE_NAME)
 		offer_names(line, prefix);
+	else if (option->complete == COMPLETE_WHEN)
+		for (size_t i = 0; colour_whens[i]; i++)
+			offer(line, prefix, colour_whens[i], "", "");
 }
 
 /* True if it is an option that is being written. */

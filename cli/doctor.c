@@ -35,6 +35,7 @@ enum { EXIT_UNFIT = 1, PROBE_SIZE = 4096, ROADS_VERSION = 4 };
 struct doctor {
 	const char *folder;
 	bool json;
+	const char *colour; /* what --color says */
 	struct libscols_table *table;
 	struct text path; /* the daemon's folder, or where one would be started */
 	int sock;         /* owned; -errno: none */
@@ -55,6 +56,7 @@ static void add(const struct doctor *doctor, const char *what, const struct fact
 
 	table_put(line, WHAT, "%s", what);
 	table_put(line, OK, "%s", fact->is_so ? "yes" : "no");
+	table_colour(line, OK, fact->is_so ? COLOUR_GOOD : COLOUR_BAD);
 	table_put(line, DETAILS, "%s", fact->details);
 }
 
@@ -458,6 +460,7 @@ static int doctor_main(int argc, char **argv)
 		switch (option) {
 		case 'd': doctor.folder = optarg; break;
 		case 'j': doctor.json = true; break;
+		case 'C': doctor.colour = optarg; break;
 		case 'p': return probe();
 		case 'i': return probe_ipc();
 		}
@@ -465,6 +468,7 @@ static int doctor_main(int argc, char **argv)
 	option_end(&doctor_subcommand, argc, argv);
 	shed_library(argv);
 	doctor.table = table_new("facts", doctor.json, columns, COLUMN_COUNT);
+	table_allow_colours(doctor.table, colour_is_wanted(doctor.colour));
 	status = examine(&doctor);
 	table_print(doctor.table);
 	fd_close_at(&doctor.sock);
@@ -474,6 +478,7 @@ static int doctor_main(int argc, char **argv)
 static const struct subcommand_option options[] = {
 	OPTION_DIR("the daemon that serves DIR"),
 	OPTION_JSON("as JSON"),
+	OPTION_COLOR,
 	{"probe", 'p', NULL, NULL, COMPLETE_NOTHING},
 	{"probe-ipc", 'i', NULL, NULL, COMPLETE_NOTHING},
 	OPTION_END,

@@ -14,6 +14,7 @@ enum complete {
 	COMPLETE_NAME,    /* of a segment, semaphore or queue */
 	COMPLETE_THING,   /* a word of `shmemu without`, up to "--"; then a command */
 	COMPLETE_COMMAND, /* a command with its arguments */
+	COMPLETE_WHEN,    /* auto, always or never */
 };
 
 struct subcommand_option {
@@ -26,6 +27,10 @@ struct subcommand_option {
 
 #define OPTION_DIR(help) {"dir", 'd', "DIR", help, COMPLETE_FOLDER}
 #define OPTION_JSON(help) {"json", 'j', NULL, help, COMPLETE_NOTHING}
+/* Its value is for colour_is_wanted. */
+#define OPTION_COLOR \
+	{"color", 'C', "WHEN", "have colours: always, never, or auto: on a terminal, unless " \
+	 "NO_COLOR is set (the default)", COMPLETE_WHEN}
 #define OPTION_END {"help", 'h', NULL, "show this and exit", COMPLETE_NOTHING}, {NULL}
 
 struct subcommand {

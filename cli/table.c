@@ -49,6 +49,19 @@ void table_put(struct libscols_line *line, size_t column, const char *format, ..
 	scols_line_refer_data(line, column, text);
 }
 
+void table_colour(struct libscols_line *line, size_t column, enum colour colour)
+{
+	struct libscols_cell *cell = scols_line_get_cell(line, column);
+
+	if (!cell || scols_cell_set_color(cell, colour_sequence(colour)) != 0)
+		fail("cannot make a table: out of memory");
+}
+
+void table_allow_colours(struct libscols_table *table, bool allowed)
+{
+	scols_table_enable_colors(table, allowed && !scols_table_is_json(table));
+}
+
 void table_print(struct libscols_table *table)
 {
 	if (scols_print_table(table) != 0 || fflush(stdout) != 0)

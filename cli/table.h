@@ -8,6 +8,8 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+#include "cli/colour.h"
+
 struct table_column {
 	const char *title;
 	int flags; /* SCOLS_FL_... */
@@ -23,6 +25,12 @@ struct libscols_line *table_line(struct libscols_table *table);
 
 void table_put(struct libscols_line *line, size_t column, const char *format, ...)
 	__attribute__((format(printf, 3, 4)));
+
+/* Of a cell that has something in it, where the table has colours (table_allow_colours). */
+void table_colour(struct libscols_line *line, size_t column, enum colour colour);
+
+/* JSON has none. */
+void table_allow_colours(struct libscols_table *table, bool allowed);
 
 /* Prints it, and frees it. */
 void table_print(struct libscols_table *table);
