@@ -18,19 +18,62 @@
 
 #include "base/huge.h"
 #include "base/own.h"
+#include "cli/attempts.h"
+#include "cli/facts_i.h"
 #include "cli/privilege.h"
+#include "cli/trial.h"
 
 enum { PAGE = 4096 };
 
-struct fact fact_make(bool is_so, const char *format, ...)
+__attribute__((format(printf, 2, 0)))
+static struct fact make(int host, const char *format, va_list arguments)
 {
-	struct fact fact = {.is_so = is_so};
+	struct fact fact = {.host = host, .library = FACT_TOLD};
+
+	vsnprintf(fact.details, sizeof fact.details, format, arguments);
+	return fact;
+}
+
+struct fact fact_result(int host, const char *format, ...)
+{
+	struct fact fact;
 	va_list arguments;
 
 	va_start(arguments, format);
-	vsnprintf(fact.details, sizeof fact.details, format, arguments);
+	fact = make(host, format, arguments);
 	va_end(arguments);
 	return fact;
+}
+
+struct fact fact_make(bool is_so, const char *format, ...)
+{
+	struct fact fact;
+	va_list arguments;
+
+	va_start(arguments, format);
+	fact = make(is_so ? 0 : FACT_NO, format, arguments);
+	va_end(arguments);
+	return fact;
+}
+
+struct fact fact_told(const char *format, ...)
+{
+	struct fact fact;
+	va_list arguments;
+
+	va_start(arguments, format);
+	fact = make(FACT_TOLD, format, arguments);
+	va_end(arguments);
+	return fact;
+}
+
+const char *fact_name(int result)
+{
+	switch (result) {
+	case FACT_TOLD: return NULL;
+	case FACT_NO: return "no";
+	default: return trial_name(result);
+	}
 }
 
 void fact_bytes(unsigned long long bytes, char ret_text[static 32])
@@ -49,7 +92,7 @@ static struct fact find_kernel(void)
 	struct utsname host;
 
 	uname(&host);
-	return fact_make(true, "%s %s, %s", host.sysname, host.release, host.machine);
+	return fact_told("%s %s, %s", host.sysname, host.release, host.machine);
 }
 
 static struct fact find_memory(void)
@@ -59,7 +102,7 @@ static struct fact find_memory(void)
 
 	sysinfo(&host);
 	fact_bytes((unsigned long long)host.totalram * host.mem_unit, total);
-	return fact_make(true, "%s", total);
+	return fact_told("%s", total);
 }
 
 static struct fact find_dev_shm(void)
@@ -70,7 +113,7 @@ static struct fact find_dev_shm(void)
 	char left[32];
 
 	if (folder < 0)
-		return fact_make(false, "%s", strerror(-folder));
+		return fact_result(-folder, "%s", strerror(-folder));
 	if (sys_call(SYS_fstatfs, folder, (long)&status, 0, 0, 0, 0) < 0)
 		return fact_make(true, "its size is not known");
 	fact_bytes((unsigned long long)status.f_blocks * (unsigned long long)status.f_bsize, total);
@@ -78,83 +121,116 @@ static struct fact find_dev_shm(void)
 	return fact_make(true, "%s, of which %s are free", total, left);
 }
 
-/* As shm_open(3) does it, but for the name. */
-static struct fact find_shm_open(void)
+static struct fact find_proc(void)
 {
-	OWN_FD file = sys_openat(AT_FDCWD, "/dev/shm", O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
-	void *memory;
+	OWN_FD folder = sys_openat(AT_FDCWD, "/proc/self/fd", O_PATH | O_DIRECTORY | O_CLOEXEC, 0);
 
-	if (file < 0)
-		return fact_make(false, "no file can be made in /dev/shm: %s", strerror(-file));
-	if (ftruncate(file, PAGE) < 0)
-		return fact_make(false, "a file in /dev/shm can't be given a size: %s",
-		                 strerror(errno));
-	memory = mmap(NULL, PAGE, PROT_READ | PROT_WRITE, MAP_SHARED, file, 0);
-	if (memory == MAP_FAILED)
-		return fact_make(false, "a file in /dev/shm can't be mapped: %s", strerror(errno));
-	munmap(memory, PAGE);
-	return fact_make(true, "by the kernel's own /dev/shm");
+	if (folder < 0)
+		return fact_result(-folder, "%s: descriptors and holders are found there",
+		                   strerror(-folder));
+	return fact_make(true, "mounted");
 }
 
-static struct fact find_fuse(void)
+/* The number in a line of /proc/self/status, or 0. */
+static int status_number(const char *text, const char *word)
 {
-	OWN_FD device = sys_openat(AT_FDCWD, "/dev/fuse", O_RDWR | O_CLOEXEC, 0);
+	const char *line = strstr(text, word);
 
-	if (device == -EACCES)
-		return fact_make(false, "it is there, but user %u may not use it", geteuid());
-	if (device < 0)
-		return fact_make(false, "%s", strerror(-device));
-	return fact_make(true, "shmfs can be mounted, by root, in a user namespace, or by "
-	                 "fusermount3");
+	return line ? atoi(line + strlen(word)) : 0;
 }
 
-/* A child's answer: 0 or an errno, and what it may add. */
-struct trial {
-	int error;
-	bool huge;
-	bool borrowed; /* from a user namespace */
-};
-
-static struct trial try_in_child(void (*attempt)(struct trial *trial))
+static struct fact find_rights(void)
 {
-	struct trial trial = {.error = EIO};
+	OWN_FD file = sys_openat(AT_FDCWD, "/proc/self/status", O_RDONLY | O_CLOEXEC, 0);
+	struct privilege privilege = privilege_now();
+	char text[4096];
+	ssize_t length = file < 0 ? 0 : sys_read(file, text, sizeof text - 1);
+
+	text[length > 0 ? length : 0] = '\0';
+	return fact_told("user %u, %s CAP_SYS_ADMIN%s%s", geteuid(),
+	                 privilege_has(&privilege, CAP_SYS_ADMIN) ? "with" : "without",
+	                 status_number(text, "\nSeccomp:") == 2 ?
+	                         "; a seccomp filter says which calls there are" : "",
+	                 status_number(text, "\nNoNewPrivs:") ?
+	                         "; setuid programs change nothing (no_new_privs)" : "");
+}
+
+/* What a child says, of `size` bytes. Returns 0, or below it the signal that ended the child before
+ * it said so, or an errno. */
+static int hear(void (*speak)(void *context, void *said), void *context, void *ret_said,
+                size_t size)
+{
+	int status = 0;
 	int ends[2];
+	ssize_t length;
 	pid_t child;
 
 	if (pipe2(ends, O_CLOEXEC) < 0)
-		return trial;
+		return errno;
 	child = fork();
 	if (child == 0) {
-		attempt(&trial);
-		_exit(sys_write(ends[1], &trial, sizeof trial) != sizeof trial);
+		speak(context, ret_said);
+		_exit(sys_write(ends[1], ret_said, size) != (ssize_t)size);
 	}
 	close(ends[1]);
-	if (child < 0 || sys_read(ends[0], &trial, sizeof trial) != sizeof trial)
-		trial.error = child < 0 ? errno : EIO;
+	length = child < 0 ? -1 : sys_read(ends[0], ret_said, size);
 	close(ends[0]);
-	if (child > 0)
-		waitpid(child, NULL, 0);
-	return trial;
+	if (child < 0 || waitpid(child, &status, 0) < 0)
+		return errno;
+	if (WIFSIGNALED(status))
+		return -WTERMSIG(status);
+	return length == (ssize_t)size ? 0 : EIO;
 }
 
-static void enter_user_namespace(struct trial *trial)
+static void speak_answer(void *context, void *said)
+{
+	void (**attempt)(struct answer *answer) = context;
+
+	(*attempt)(said);
+}
+
+struct answer fact_try(void (*attempt)(struct answer *answer))
+{
+	struct answer answer = {.error = 0};
+	int result = hear(speak_answer, &attempt, &answer, sizeof answer);
+
+	return result ? (struct answer){.error = result} : answer;
+}
+
+static void speak_fact(void *context, void *said)
+{
+	struct fact (**find)(void) = context;
+
+	*(struct fact *)said = (*find)();
+}
+
+struct fact fact_find(const struct fact_question *question)
+{
+	struct fact (*find)(void) = question->find;
+	struct fact fact;
+	int result = hear(speak_fact, &find, &fact, sizeof fact);
+
+	return result ? fact_result(result, "%s", trial_words(result)) : fact;
+}
+
+void fact_enter_user_namespace(struct answer *answer)
 {
 	uid_t uid = geteuid();
 	gid_t gid = getegid();
 
-	trial->error = unshare(CLONE_NEWUSER | CLONE_NEWNS) < 0 ? errno
+	answer->error = unshare(CLONE_NEWUSER | CLONE_NEWNS) < 0 ? errno
 	                                                        : -privilege_keep_ids(uid, gid);
 }
 
 static struct fact find_user_namespaces(void)
 {
-	struct trial trial = try_in_child(enter_user_namespace);
+	struct answer answer = fact_try(fact_enter_user_namespace);
 
-	if (trial.error)
-		return fact_make(false, "%s: see sysctl user.max_user_namespaces, "
+	if (answer.error)
+		return fact_result(answer.error, "%s: see sysctl user.max_user_namespaces, "
 		                 "kernel.unprivileged_userns_clone, "
 		                 "kernel.apparmor_restrict_unprivileged_userns",
-		                 strerror(trial.error));
+		                 trial_words(answer.error));
 	return fact_make(true, "a user may have mounts of its own");
 }
 
@@ -186,27 +262,27 @@ static int mount_tmpfs(bool huge)
 	return file < 0 ? file : huge_is_given(file);
 }
 
-static void try_tmpfs(struct trial *trial)
+static void try_tmpfs(struct answer *answer)
 {
-	trial->error = -mount_tmpfs(false);
-	if (trial->error == EPERM) {
-		trial->borrowed = true;
-		enter_user_namespace(trial);
-		if (trial->error == 0)
-			trial->error = -mount_tmpfs(false);
+	answer->error = -mount_tmpfs(false);
+	if (answer->error == EPERM) {
+		answer->borrowed = true;
+		fact_enter_user_namespace(answer);
+		if (answer->error == 0)
+			answer->error = -mount_tmpfs(false);
 	}
-	trial->huge = trial->error == 0 && mount_tmpfs(true) > 0;
+	answer->huge = answer->error == 0 && mount_tmpfs(true) > 0;
 }
 
 static struct fact find_tmpfs(void)
 {
-	struct trial trial = try_in_child(try_tmpfs);
+	struct answer answer = fact_try(try_tmpfs);
 
-	if (trial.error)
-		return fact_make(false, "%s: memory then comes from memfd_create, and --size can't "
-		                 "be had", strerror(trial.error));
-	return fact_make(true, "%s huge pages%s", trial.huge ? "with" : "without",
-	                 trial.borrowed ? ", by way of a user namespace" : "");
+	if (answer.error)
+		return fact_result(answer.error, "%s: memory then comes from memfd_create, and "
+		                   "--size can't be had", trial_words(answer.error));
+	return fact_make(true, "%s huge pages%s", answer.huge ? "with" : "without",
+	                 answer.borrowed ? ", by way of a user namespace" : "");
 }
 
 bool fact_setting(char *word, size_t size)
@@ -228,24 +304,25 @@ bool fact_setting(char *word, size_t size)
 /* A memfd has them or not by the system's setting alone. */
 static struct fact find_huge_pages(void)
 {
-	struct trial trial = try_in_child(try_tmpfs);
-	OWN_FD memory = (int)sys_call(SYS_memfd_create, (long)"", 1, 0, 0, 0, 0);
+	struct answer answer = fact_try(try_tmpfs);
+	OWN_FD memory = trial_run(try_memfd_create) ? -1 : memfd_create("", MFD_CLOEXEC);
 	bool in_memfd = memory >= 0 && huge_is_given(memory) > 0;
 	char word[32];
 
 	if (!fact_setting(word, sizeof word))
 		return fact_make(false, "this kernel has none for shared memory");
-	return fact_make(trial.huge || in_memfd, "in a private tmpfs %s, from memfd_create %s: "
-	                 SHMEM_ENABLED " says %s", trial.huge ? "yes" : "no",
-	                 in_memfd ? "yes" : "no", word);
+	return fact_make(answer.huge || in_memfd, "in a private tmpfs %s, from memfd_create %s: "
+	                 SHMEM_ENABLED " says %s%s", answer.huge ? "yes" : "no",
+	                 in_memfd ? "yes" : "no", word,
+	                 answer.huge ? "" : "; \"within_size\" there turns them on");
 }
 
 const struct fact_question fact_questions[] = {
 	{"kernel", find_kernel},
 	{"memory", find_memory},
 	{"/dev/shm", find_dev_shm},
-	{"shm_open", find_shm_open},
-	{"/dev/fuse", find_fuse},
+	{"/proc", find_proc},
+	{"rights", find_rights},
 	{"user namespaces", find_user_namespaces},
 	{"private tmpfs", find_tmpfs},
 	{"huge pages", find_huge_pages},

@@ -65,6 +65,26 @@ static void say_arguments(const char *format, va_list arguments)
 		return;
 }
 
+char *say_clean(const char *text)
+{
+	struct line line = {.length = 0};
+	size_t size = strnlen(text, LINE_SIZE);
+	size_t done = 0;
+	char *clean;
+
+	while (done < size) {
+		/* What looks like one of ours is none. */
+		if (strncmp(text + done, "\\x", 2) == 0)
+			append_escaped(&line, text[done++]);
+		else
+			done += append_character(&line, text + done, size - done);
+	}
+	clean = strndup(line.bytes, line.length);
+	if (!clean)
+		fail("out of memory");
+	return clean;
+}
+
 void say(const char *format, ...)
 {
 	va_list arguments;

@@ -10,4 +10,8 @@ void say(const char *format, ...) __attribute__((format(printf, 1, 2)));
 /* The same, and ends the program with EXIT_TOOL. */
 _Noreturn void fail(const char *format, ...) __attribute__((format(printf, 1, 2)));
 
+/* A text, or its first 4096 bytes, in which what could steer a terminal is \xHH, as libsmartcols
+ * has it in tables. Owned by the caller. */
+char *say_clean(const char *text);
+
 #endif

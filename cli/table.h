@@ -32,7 +32,15 @@ void table_colour(struct libscols_line *line, size_t column, enum colour colour)
 /* JSON has none. */
 void table_allow_colours(struct libscols_table *table, bool allowed);
 
-/* Prints it, and frees it. */
+/* A text in lines of at most so many columns of a screen, each but the last with a newline behind
+ * it. Words are kept whole; a longer one is cut, behind a slash where it has one. Owned by the
+ * caller. */
+char *table_wrap_words(const char *text, size_t room);
+
+/* Prints it, and frees it. On a terminal, columns with SCOLS_FL_WRAP have lines of whole words. */
 void table_print(struct libscols_table *table);
+
+/* A line beneath a table, in lines that fit on a terminal. */
+void table_print_verdict(const char *verdict);
 
 #endif

@@ -1,23 +1,18 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Whether the calls of System V IPC, message queues and named semaphores work: by making them.
- * What is made has no key, or has its name for a moment only, and is gone at the end. By libc's
- * functions: a shim, or the library, may be what answers. */
+/* Trying a call that may fail, or end the process that makes it. */
 #ifndef SHMEMU_CLI_TRIAL_H
 #define SHMEMU_CLI_TRIAL_H
 
-#include <stddef.h>
+/* What came of it: 0, it works; an errno; below 0, the signal that ended who tried. EREMCHG: it
+ * succeeds, but does not do what it is for. ENOTRECOVERABLE: it can't be tried here. */
 
-/* In the order they are to be told. */
-extern const size_t trial_count;
+/* By a child. */
+int trial_run(int (*attempt)(void));
 
-const char *trial_name(size_t trial);
+/* The errno's or signal's name, or a word. */
+const char *trial_name(int result);
 
-/* By a child, since the call may be one that ends a process. Returns 0, an errno, EREMCHG (the
- * calls succeed, but do not do what they are for), or, below 0, the signal that ended the child.
- */
-int trial_run(size_t trial);
-
-/* What trial_run returned, in words. */
+/* In words. */
 const char *trial_words(int result);
 
 #endif

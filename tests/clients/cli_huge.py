@@ -5,7 +5,7 @@ import json
 import os
 import signal
 
-from cli_doctor import examine
+from cli_examine import examine
 from cli_limit import MIB, SHMFS, daemon, limited
 from cli_world import NOBODY, PREFIX, PYTHON, SHMEMU, Skip, case, check_refusal, equal, folder, run
 
@@ -81,7 +81,7 @@ print(json.dumps([taken, blocks(lambda i: os.memfd_create('x'), size, how, count
 def need_huge_pages():
     with folder() as top:
         facts = examine(f"--dir={top}/none")[1]
-    if not facts["private tmpfs"][0] or "with huge pages" not in facts["private tmpfs"][1]:
+    if facts["private tmpfs"]["host"] != "yes" or "with huge pages" not in facts["private tmpfs"]["details"]:
         raise Skip("this host has no huge pages for a private tmpfs of this user's")
 
 
@@ -90,7 +90,8 @@ def huge_in(d, *words, size=LARGE, uid=None):
 
 
 def told(d):
-    return examine(f"--dir={d.dir}")[1]["huge pages in segments"]
+    row = examine(f"--dir={d.dir}")[1]["huge pages in segments"]
+    return row["shmemu"] == "yes", row["details"]
 
 
 def check_many(huge):
@@ -207,5 +208,5 @@ def run_passes_it_on():
         done = run(SHMEMU, "run", f"--huge={word}", SHMEMU, "doctor", "--json")
         facts = {row["what"]: row for row in json.loads(done.stdout)["facts"]}
         row = facts["huge pages in segments"]
-        equal((done.returncode, row["ok"]), (0, ok))
+        equal((done.returncode, row["shmemu"]), (0, "yes" if ok else "no"))
         assert f"--huge={word}" in row["details"], row

@@ -1,0 +1,13 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""What shmemu doctor says, as a program reads it."""
+
+import json
+
+from cli_world import SHMEMU, equal, run
+
+
+def examine(*words, before=(), **options):
+    """Returns the exit status, and the rows by what they are about: host, shmemu and details."""
+    done = run(*before, SHMEMU, "doctor", "--json", *words, **options)
+    equal(done.stderr, "")
+    return done.returncode, {row["what"]: row for row in json.loads(done.stdout)["facts"]}
