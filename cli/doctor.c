@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* shmemu doctor: what this host has, what a program with the library has here, and by which roads.
- * The second is found out by one: this tool again, by the word --probe. */
+ * The second is found out by one: this tool again, by the word --probe. And what a command, or a
+ * process, is to the library: inspect.h. */
 #include <errno.h>
 #include <fcntl.h>
 #include <getopt.h>
@@ -18,6 +19,7 @@
 #include "cli/doctor_daemon.h"
 #include "cli/facts_table.h"
 #include "cli/find.h"
+#include "cli/inspect.h"
 #include "cli/option.h"
 #include "cli/say.h"
 #include "cli/versions.h"
@@ -28,6 +30,7 @@ struct doctor {
 	const char *folder;
 	bool json;
 	bool colours;
+	pid_t pid; /* to look at; 0: none */
 	struct libscols_table *table;
 	struct doctor_daemon daemon;
 	struct parts parts;
@@ -248,6 +251,16 @@ static void shed_library(char **argv)
 	fail("cannot run /proc/self/exe: %s", strerror(errno));
 }
 
+static pid_t parse_pid(const char *text)
+{
+	char *end;
+	long pid = strtol(text, &end, 10);
+
+	if (end == text || *end || pid <= 0 || pid > INT_MAX)
+		fail("--pid is the number of a process, not '%s'", text);
+	return (pid_t)pid;
+}
+
 static int doctor_main(int argc, char **argv)
 {
 	struct doctor doctor = {.daemon = DOCTOR_DAEMON_NULL};
@@ -259,14 +272,20 @@ static int doctor_main(int argc, char **argv)
 		case 'd': doctor.folder = optarg; break;
 		case 'j': doctor.json = true; break;
 		case 'C': when = optarg; break;
+		case 'p': doctor.pid = parse_pid(optarg); break;
 		case 'P': return probe();
 		}
 	}
 	/* Who ignores their ends hands that on, and they can't be waited for. */
 	signal(SIGCHLD, SIG_DFL);
-	option_end(&doctor_subcommand, argc, argv);
 	doctor.colours = colour_is_wanted(when);
+	if (doctor.pid && optind < argc)
+		fail("--pid or a command, not both");
 	shed_library(argv);
+	if (doctor.pid)
+		return inspect_process(doctor.pid, doctor.json, doctor.colours);
+	if (optind < argc)
+		return inspect_command(argv + optind, doctor.json, doctor.colours);
 	return examine(&doctor);
 }
 
@@ -274,18 +293,24 @@ static const struct subcommand_option options[] = {
 	OPTION_DIR("the daemon that serves DIR"),
 	OPTION_JSON("as JSON"),
 	OPTION_COLOR,
+	{"pid", 'p', "PID", "inspect a process and its descendants", COMPLETE_NOTHING},
 	{"probe", 'P', NULL, NULL, COMPLETE_NOTHING},
 	OPTION_END,
 };
 
 const struct subcommand doctor_subcommand = {
 	.name = "doctor",
-	.arguments = {"[OPTION]..."},
+	.arguments = {"[OPTION]...", "[OPTION]... -- COMMAND [ARG]...",
+	              "[--json] [--color=WHEN] --pid=PID"},
 	.summary = "tell what this host has, and what programs have with the library, and why",
 	.about = "Tell what this host has and lacks, and for each call what a program with the "
-	         "library has and by which road.",
+	         "library has and by which road. With COMMAND or PID: what of it the library "
+	         "reaches, without running it.",
 	.after = "The exit status is 0 if a program with the library has all that the table names, "
-	         "1 if something can't be had, 125 if the tool failed.",
+	         "or the library reaches COMMAND or PID and its descendants; 1 if something can't "
+	         "be had, or is out of reach; 126 and 127 if COMMAND can't be executed or found; "
+	         "125 if the tool failed.",
 	.options = options,
+	.operands = COMPLETE_COMMAND,
 	.run = doctor_main,
 };

@@ -35,7 +35,7 @@ struct subcommand_option {
 
 struct subcommand {
 	const char *name;
-	const char *arguments[3]; /* a usage line each */
+	const char *arguments[4]; /* a usage line each, up to NULL */
 	const char *summary;      /* a line of `shmemu --help`; NULL: of our own use */
 	const char *about;        /* a paragraph */
 	const char *after;        /* the same, behind the options; or NULL */

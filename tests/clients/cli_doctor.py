@@ -18,7 +18,8 @@ def doctor_prints_a_table():
         equal(done.stdout.split()[:4], ["WHAT", "HOST", "SHMEMU", "DETAILS"])
         assert done.stdout.splitlines()[-1].startswith("verdict: with the library everything works here; "), done
     equal(run(SHMEMU, "doctor", "--help").returncode, 0)
-    for words in (["--what"], ["what"], ["--color=sometimes"]):
+    for words in (["--what"], ["--pid=0"], ["--pid=1x"], ["--pid=999999999"], ["--pid=1", "true"],
+                  ["--color=sometimes"]):
         check_refusal(run(SHMEMU, "doctor", *words), 125)
 
 

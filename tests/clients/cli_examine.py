@@ -11,3 +11,12 @@ def examine(*words, before=(), **options):
     done = run(*before, SHMEMU, "doctor", "--json", *words, **options)
     equal(done.stderr, "")
     return done.returncode, {row["what"]: row for row in json.loads(done.stdout)["facts"]}
+
+
+def inspect(*words, before=(), **options):
+    """Of `doctor -- COMMAND` and `doctor --pid`: the exit status, the verdict, and the rows in order."""
+    done = run(*before, SHMEMU, "doctor", "--json", *words, **options)
+    equal(done.stderr, "")
+    *rows, verdict = json.loads(done.stdout)["programs"]
+    equal(verdict["program"], "verdict")
+    return done.returncode, verdict["details"], rows
