@@ -2,8 +2,10 @@
 /* shmfs: takes its seat and becomes the keeper; or, executed by that, the worker. */
 #include <err.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <limits.h>
 #include <poll.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -129,6 +131,15 @@ static void tell_ready(void *details)
 	background_ready(start->background);
 }
 
+/* mount(8) leaves that to its helper. */
+static void enter_namespace(const char *path)
+{
+	OWN_FD namespace = open(path, O_RDONLY | O_CLOEXEC);
+
+	if (namespace < 0 || setns(namespace, CLONE_NEWNS) < 0)
+		fail(-errno, "enter the mount namespace", path);
+}
+
 /* What a keeper that was killed has left there serves nobody. */
 static const char *find_mountpoint(const char *given, char ret_path[static PATH_MAX])
 {
@@ -150,6 +161,8 @@ int main(int argc, char **argv)
 	trap_calls();
 	if (options.worker_fd >= 0)
 		return worker_run(&options);
+	if (options.namespace)
+		enter_namespace(options.namespace);
 	folder = choose_folder(&options);
 	if (!options.foreground) {
 		start.background = background_enter();

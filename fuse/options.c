@@ -321,6 +321,8 @@ static void take_words(struct options *options, int argc, char **argv)
 		/* "Fake": all but the mount. */
 		if (is_helper && option == 'f')
 			exit(EXIT_SUCCESS);
+		if (option == 'N')
+			options->namespace = optarg;
 		if (!is_helper || option == 'o' || option >= OPTION_DIR || option == 'h' ||
 		    option == '?')
 			apply(options, option, optarg);

@@ -16,6 +16,7 @@ struct options {
 	const char *folder;     /* --dir; NULL: SHMEMU_DIR or the default */
 	const char *mountpoint; /* NULL: --no-mount */
 	const char *mount_options; /* for libfuse; good until the next options_parse */
+	const char *namespace;  /* a file: whose mounts to go to, as mount(8) -N has it; or NULL */
 	uid_t root_uid;         /* of the root folder; -1: as it is */
 	gid_t root_gid;
 	mode_t root_mode;       /* likewise */

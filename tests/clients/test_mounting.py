@@ -211,6 +211,41 @@ def mount_by_fstab():
             p.unmount()
 
 
+def mount_all_of_fstab_again():
+    """What is mounted already is not mounted over, whatever the kernel calls its type."""
+    with place() as p:
+        # As short as a line can be; that of another type is there to be left out by -t.
+        lines = (f"shmfs {p.mount} shmfs size=50%,mode=1777,dir={p.dir} 0 0\n"
+                 f"none {p.top}/none tmpfs defaults 0 0\n")
+        with bound("/etc/fstab", lines):
+            for _ in range(2):
+                succeed("mount", "-a", "-t", "shmfs")
+                found = succeed("findmnt", "--noheadings", "--output", "SOURCE,FSTYPE", p.mount)
+                assert found.split() == ["shmfs", "fuse.shmfs"], found
+            assert os.stat(p.mount).st_mode == 0o41777
+            found = succeed("findmnt", "--fstab", "--noheadings", "--output", "FSTYPE", p.mount)
+            assert found.split() == ["shmfs"], found
+            refuse("mount", "-o", "remount", p.mount, words=["shmemu limit"])
+            p.unmount()
+
+
+def mount_in_another_namespace():
+    with place() as p, tempfile.TemporaryFile() as nothing:
+        other = subprocess.Popen(["unshare", "--mount", "--propagation=private", "sleep", "1000"], stdin=nothing)
+        try:
+            until(lambda: os.readlink(f"/proc/{other.pid}/ns/mnt") != os.readlink("/proc/self/ns/mnt") and
+                  os.path.basename(os.readlink(f"/proc/{other.pid}/exe")) == "sleep", "the other namespace is there")
+            succeed("mount", "-N", str(other.pid), "-t", "shmfs", "shmfs", p.mount, "-o", f"dir={p.dir}")
+            with open(f"/proc/{other.pid}/mounts") as mounts:
+                assert f" {p.mount} fuse.shmfs " in mounts.read()
+            assert p.line() is None, p.line()
+            succeed("umount", "-N", str(other.pid), p.mount)
+            p.leave()
+        finally:
+            other.kill()
+            other.wait()
+
+
 def mount_over_dev_shm():
     """A static program there."""
     with place() as p:
@@ -336,7 +371,8 @@ def mistakes_are_told_in_one_line():
 
 
 CASES = [mount_with_the_options_of_tmpfs, mount_again_at_once,
-         mount_without_a_helper_of_its_own, mount_by_fstab, mount_over_dev_shm,
+         mount_without_a_helper_of_its_own, mount_by_fstab, mount_all_of_fstab_again,
+         mount_in_another_namespace, mount_over_dev_shm,
          limits_of_a_mount_change, user_mounts_by_fstab, user_mounts_by_fusermount,
          user_mounts_in_a_namespace, user_runs_commands_with_a_mount,
          mistakes_are_told_in_one_line]
