@@ -620,6 +620,7 @@ int keeper_run(const struct keeper_setup *setup)
 		.journal_version = -1,
 	};
 	struct keep_message seat = {.op = KEEP_PUT, .kind = KEEP_SEAT};
+	struct keep_message listener = {.op = KEEP_PUT, .kind = KEEP_LISTENER};
 	int folder = fcntl(setup->seat.folder, F_DUPFD_CLOEXEC, 0);
 	int program = open("/proc/self/exe", O_RDONLY | O_CLOEXEC);
 
@@ -627,6 +628,8 @@ int keeper_run(const struct keeper_setup *setup)
 		err(EXIT_FAILURE, "cannot start: is /proc mounted?");
 	find_program(&keeper);
 	item_put(&keeper, &seat, folder);
+	if (setup->listener >= 0)
+		item_put(&keeper, &listener, setup->listener);
 	start_worker(&keeper, program);
 	while (!keeper.ended)
 		wait_and_see(&keeper);

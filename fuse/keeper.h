@@ -10,6 +10,7 @@
 struct keeper_setup {
 	char **argv;      /* the daemon's own, NULL-terminated: workers get it too */
 	struct seat seat; /* taken */
+	int listener;     /* taken; -1: the worker is to listen */
 	const char *mountpoint; /* absolute, or NULL */
 	enum huge huge;   /* of users' shares */
 	void (*ready)(void *details); /* called once, when the first worker serves */

@@ -16,6 +16,7 @@
 
 #include "base/own.h"
 #include "base/place.h"
+#include "fuse/activation.h"
 #include "fuse/background.h"
 #include "fuse/keeper.h"
 #include "fuse/mount.h"
@@ -94,6 +95,30 @@ static struct seat take_seat(const struct options *options, const char *path)
 	return seat;
 }
 
+/* Returns the socket that we were started with, or -1. */
+static int take_listener(void)
+{
+	int listener = activation_take();
+
+	if (listener == -E2BIG || listener == -EPROTOTYPE || listener == -ENOTSOCK)
+		errx(EXIT_FAILURE, "cannot serve what LISTEN_FDS tells of: it must be one Unix "
+		     "socket of type SOCK_SEQPACKET that listens");
+	if (listener < 0 && listener != -ENOENT)
+		fail(listener, "use what LISTEN_FDS tells of", NULL);
+	return listener < 0 ? -1 : listener;
+}
+
+static void borrow_listener(struct seat *seat, int listener, const char *folder)
+{
+	int result = listener >= 0 ? seat_borrow(seat, listener) : 0;
+
+	if (result == -EADDRNOTAVAIL)
+		errx(EXIT_FAILURE, "cannot serve the socket that LISTEN_FDS tells of: it must be "
+		     "%s/" PLACE_SOCKET ", where programs look for it", folder);
+	if (result < 0)
+		fail(result, "use what LISTEN_FDS tells of", NULL);
+}
+
 /* One descriptor a segment: take what the host allows. */
 static void raise_limits(void)
 {
@@ -161,6 +186,7 @@ int main(int argc, char **argv)
 	trap_calls();
 	if (options.worker_fd >= 0)
 		return worker_run(&options);
+	setup.listener = take_listener();
 	if (options.namespace)
 		enter_namespace(options.namespace);
 	folder = choose_folder(&options);
@@ -172,6 +198,7 @@ int main(int argc, char **argv)
 	umask(0077);
 	raise_limits();
 	setup.seat = take_seat(&options, folder.bytes);
+	borrow_listener(&setup.seat, setup.listener, folder.bytes);
 	setup.mountpoint = find_mountpoint(options.mountpoint, mountpoint);
 	return keeper_run(&setup);
 }

@@ -2,6 +2,7 @@
 #include "fuse/seat.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -49,8 +50,7 @@ int seat_take(struct seat *seat, const char *path)
 	result = write_pid(lock);
 	if (result < 0)
 		return result;
-	seat->folder = fd_steal(&folder);
-	seat->lock = fd_steal(&lock);
+	*seat = (struct seat){.folder = fd_steal(&folder), .lock = fd_steal(&lock)};
 	return 0;
 }
 
@@ -80,9 +80,30 @@ int seat_listen(int folder)
 	return fd_steal(&sock);
 }
 
+int seat_borrow(struct seat *seat, int sock)
+{
+	/* A path may fill it and have no end of its own. */
+	union {
+		struct sockaddr_un address;
+		char bytes[sizeof(struct sockaddr_un) + 1];
+	} bound = {.bytes = ""};
+	socklen_t size = sizeof bound.address;
+	struct stat theirs, ours;
+
+	if (getsockname(sock, (struct sockaddr *)&bound.address, &size) < 0)
+		return -errno;
+	if (stat(bound.address.sun_path, &theirs) < 0 ||
+	    fstatat(seat->folder, PLACE_SOCKET, &ours, AT_SYMLINK_NOFOLLOW) < 0 ||
+	    theirs.st_dev != ours.st_dev || theirs.st_ino != ours.st_ino)
+		return -EADDRNOTAVAIL;
+	seat->is_lent = true;
+	return 0;
+}
+
 void seat_hide(const struct seat *seat)
 {
-	unlinkat(seat->folder, PLACE_SOCKET, 0);
+	if (!seat->is_lent)
+		unlinkat(seat->folder, PLACE_SOCKET, 0);
 }
 
 void seat_leave(struct seat *seat)

@@ -8,6 +8,7 @@
 struct seat {
 	int folder;   /* O_PATH, owned */
 	int lock;     /* owned; held as long as it is open */
+	bool is_lent; /* the socket is of whoever started us, who listens on when we are gone */
 };
 
 /* Takes the folder, making it if it is not there: for root open to all (0755), as /dev/shm is,
@@ -19,7 +20,11 @@ int seat_take(struct seat *seat, const char *path);
  * socket owned by the caller, or -errno. */
 int seat_listen(int folder);
 
-/* Removes the socket: no client finds it any more. */
+/* Has the seat do with a socket (borrowed) that listens. Returns 0 or -errno: -EADDRNOTAVAIL
+ * when it is not the folder's, where clients look for it. */
+int seat_borrow(struct seat *seat, int sock);
+
+/* Removes the socket, unless it is lent: no client finds it any more. */
 void seat_hide(const struct seat *seat);
 
 /* Gives the folder up. */
