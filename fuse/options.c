@@ -39,7 +39,7 @@ enum long_only {
 static const char usage_text[] =
 	"usage: shmfs [OPTION]... [SOURCE] MOUNTPOINT\n"
 	"       shmfs [OPTION]... --no-mount\n"
-	"       mount -t fuse.shmfs [-o OPTION,...] shmfs MOUNTPOINT\n"
+	"       mount -t shmfs [-o OPTION,...] shmfs MOUNTPOINT\n"
 	"Hold shared memory for programs that run under libshmemu.so, and mount it as a "
         "filesystem.\n"
 	"\n"

@@ -51,7 +51,8 @@ SKIPPED = {
     "scripts/install": "test_package.py does it",
     "meson setup build": "scripts/test does it", "meson compile -C build": "scripts/test does it",
     "meson install -C build": "scripts/test does it", "bench/run": "measures, and has a test of its own",
-    "scripts/package-lambda": "has a test of its own", "mount ": "test_mounting.py does it",
+    "scripts/package-": "has a test of its own", "apt install": "scripts/package-debian --check does it",
+    "systemctl ": "takes systemd: test_activation.py does what it does", "mount ": "test_mounting.py does it",
     "shmemu without sysv -- shmemu run postgres": "test_ipc.py does it",
     "LD_PRELOAD=libshmemu.so pg_ctl": "test_ipc.py does it", "echo \"LD_PRELOAD": "changes the host's PostgreSQL",
     "pg_ctlcluster": "starts the host's PostgreSQL", "su postgres": "takes that of the line before",
@@ -74,7 +75,7 @@ def blocks(path):
 
 
 def is_shell(lines):
-    return bool(re.match(r"(LD_PRELOAD=|shmemu |shmfs |scripts/|meson |bench/|mount )", lines[0]))
+    return bool(re.match(r"(LD_PRELOAD=|shmemu |shmfs |scripts/|meson |bench/|mount |systemctl )", lines[0]))
 
 
 def prepared(folder):
