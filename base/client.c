@@ -90,12 +90,15 @@ static int check_answer(const struct wire_request *request, ssize_t size,
 }
 
 /* Where the parts of an answer go; their number. */
-static size_t parts_of(enum wire_op op, struct client_answer *answer,
+static size_t parts_of(const struct wire_header *header, struct client_answer *answer,
                        struct iovec parts[static PARTS_MAX])
 {
+	enum wire_op op = header->op;
+
 	parts[0] = client_part(&answer->reply, sizeof answer->reply);
 	if (op == WIRE_LIST) {
-		parts[1] = client_part(answer->entries, WIRE_LIST_MAX * sizeof *answer->entries);
+		parts[1] = client_part(answer->entries,
+		                       WIRE_LIST_MAX * wire_entry_size(header->version));
 		return 2;
 	}
 	if (!wire_is_on_paths(op))
@@ -105,11 +108,22 @@ static size_t parts_of(enum wire_op op, struct client_answer *answer,
 	return 3;
 }
 
+/* Those of an older daemon are shorter, and lie close. */
+static void spread_entries(struct wire_entry *entries, int count, unsigned version)
+{
+	size_t size = wire_entry_size(version);
+
+	for (int i = count - 1; i >= 0 && size < sizeof *entries; i--) {
+		memmove(&entries[i], (char *)entries + (size_t)i * size, size);
+		memset((char *)&entries[i] + size, 0, sizeof *entries - size);
+	}
+}
+
 static int receive_answer(int sock, const struct wire_request *request,
                           struct client_answer *ret_answer)
 {
 	struct iovec parts[PARTS_MAX];
-	size_t count = parts_of(request->header.op, ret_answer, parts);
+	size_t count = parts_of(&request->header, ret_answer, parts);
 	ssize_t size = fdpass_receive(sock, parts, count, &ret_answer->fd, NULL, MSG_DONTWAIT);
 	bool whole = size >= (ssize_t)sizeof ret_answer->reply || size == -EMSGSIZE ||
 	             size == -EMFILE;
@@ -126,6 +140,9 @@ static int receive_answer(int sock, const struct wire_request *request,
 		result = check_answer(request, size, ret_answer);
 	if (result)
 		fd_close_at(&ret_answer->fd);
+	else if (request->header.op == WIRE_LIST)
+		spread_entries(ret_answer->entries, ret_answer->reply.result,
+		               request->header.version);
 	else if (wire_is_on_paths(request->header.op))
 		ret_answer->text[ret_answer->told.text_length] = '\0';
 	return result;

@@ -7,13 +7,22 @@
 #include "base/name.h"
 #include "base/wire_ipc.h"
 
+/* What programs ask has not changed since; what the tool asks has, and can be asked in older
+ * versions as well. */
+static uint16_t version_of(enum wire_op op)
+{
+	bool is_tools = op == WIRE_LIST || op == WIRE_STATUS || op == WIRE_LIMIT;
+
+	return is_tools || WIRE_VERSION < WIRE_VERSION_IPC ? WIRE_VERSION : WIRE_VERSION_IPC;
+}
+
 struct wire_request wire_request_make(enum wire_op op)
 {
 	struct wire_request request;
 
 	/* memset, not an initialiser: no byte of the host's stack may travel, padding included. */
 	memset(&request, 0, sizeof request);
-	request.header = (struct wire_header){WIRE_MAGIC, WIRE_VERSION, (uint16_t)op};
+	request.header = (struct wire_header){WIRE_MAGIC, version_of(op), (uint16_t)op};
 	return request;
 }
 
@@ -21,6 +30,12 @@ void wire_request_name(struct wire_request *request, const char *bytes, size_t l
 {
 	memcpy(request->name, bytes, length);
 	request->name_length = (uint16_t)length;
+}
+
+size_t wire_entry_size(unsigned version)
+{
+	return version >= WIRE_VERSION_BIRTH ? sizeof(struct wire_entry) :
+	                                       offsetof(struct wire_entry, resident);
 }
 
 bool wire_speaks(unsigned version)
@@ -175,5 +190,5 @@ int wire_check_reply(const struct wire_reply *reply, size_t size,
 	if (op == WIRE_LIST && reply->result > WIRE_LIST_MAX)
 		return -EPROTO;
 	entries = op == WIRE_LIST && reply->result > 0 ? (size_t)reply->result : 0;
-	return size == sizeof *reply + entries * sizeof(struct wire_entry) ? 0 : -EPROTO;
+	return size == sizeof *reply + entries * wire_entry_size(asked->version) ? 0 : -EPROTO;
 }

@@ -16,21 +16,23 @@
  * ever, so that either side can tell the other's version. A side can do WIRE_VERSION_MIN to
  * WIRE_VERSION. The daemon answers in the version that it was asked in, or, if it can't do that
  * one, refuses it (-EPROTONOSUPPORT) in a header with its own; the client then asks once more in
- * that, if it can.
+ * that, if it can. What is still as it was in an older version is asked in that.
  *   1  the first
  *   2  serial numbers; what LIST tells of holders
  *   3  LIST with flags
  *   4  operations on paths, LIMIT, TRADE
  *   5  System V IPC and message queues
+ *   6  LIST with memory and birth, LIMIT with users' shares, ROOM of all
  * Tests build programs of other versions. */
 #ifndef WIRE_VERSION
-#define WIRE_VERSION 5
+#define WIRE_VERSION 6
 #endif
 enum {
 	WIRE_MAGIC = 0x756d6873,
 	WIRE_VERSION_MIN = 2,
 	WIRE_VERSION_NEW = 4, /* has operations on paths */
 	WIRE_VERSION_IPC = 5, /* has those of wire_ipc.h */
+	WIRE_VERSION_BIRTH = 6, /* wire_entry has all its fields */
 	WIRE_NAME_SIZE = 256,
 	WIRE_INITIAL_MAX = 64,
 	WIRE_COMMAND_SIZE = 64,
@@ -44,11 +46,14 @@ enum wire_op {
 	WIRE_UNLINK,
 	WIRE_LIST,   /* answer: up to WIRE_LIST_MAX entries; none: the end */
 	WIRE_STATUS, /* answer: counters */
-	WIRE_ROOM,   /* answer: how much the store can take */
+	WIRE_ROOM,   /* answer: how much the store can take; flags: WIRE_ROOM_... */
 	WIRE_ADOPT,  /* a SEQPACKET socket comes by SCM_RIGHTS, and is served from now on; no answer
 	              */
 	WIRE_LIMIT,  /* of the daemon's own user and root: mode: WIRE_LIMIT_..., ino: the new limit
-	                (0: none); of anybody: mode: 0. Answer: limits */
+	                (0: none); of anybody: mode: 0. Answer: limits. With mode
+	                WIRE_LIMIT_SHARE: share: of the first user from number `cursor` on that
+	                has one of its own; others than the daemon's own user and root are told
+	                of theirs alone. result: 1, or 0: there is none */
 	WIRE_TRADE,  /* ino, cursor: a token that an ioctl at the mount gave; answer: that open
 	                file, by SCM_RIGHTS, with the access that it has there */
 
@@ -134,6 +139,11 @@ struct wire_request {
 
 enum {
 	WIRE_LIST_HOLDERS = 1, /* LIST: find out which are held and which orphans */
+	WIRE_LIST_BIRTH = 2,   /* LIST: find out when they were made */
+};
+
+enum {
+	WIRE_ROOM_ALL = 1, /* ROOM: what there is but for users' shares, whoever asks */
 };
 
 enum {
@@ -214,7 +224,7 @@ struct wire_roads {
 	                           that file can be opened again without asking; 0: it can't */
 };
 
-enum { WIRE_LIMIT_SIZE = 1, WIRE_LIMIT_INODES, WIRE_LIMIT_USER_SIZE };
+enum { WIRE_LIMIT_SIZE = 1, WIRE_LIMIT_INODES, WIRE_LIMIT_USER_SIZE, WIRE_LIMIT_SHARE };
 
 /* As they are after the change. */
 struct wire_limits {
@@ -223,6 +233,14 @@ struct wire_limits {
 	uint64_t inodes;     /* likewise */
 	uint64_t inodes_used;
 	uint64_t user_size;  /* bytes that each user may have, but for root and the daemon's own */
+};
+
+/* Memory that a user's own files come from. */
+struct wire_share {
+	uint64_t size; /* bytes */
+	uint64_t used;
+	uint32_t uid;
+	uint32_t reserved;
 };
 
 struct wire_entry {
@@ -240,6 +258,9 @@ struct wire_entry {
 	char creator_command[WIRE_COMMAND_SIZE]; /* blanks between its words, cut to fit */
 	char name[WIRE_NAME_SIZE]; /* the path from the root, or its end; "?": in a folder that the
 	                              asker may not look into */
+	/* From here on since WIRE_VERSION_BIRTH; 0 where an older daemon tells nothing. */
+	uint64_t resident; /* bytes of memory that it takes now */
+	int64_t birth;     /* WIRE_LIST_BIRTH: seconds since the epoch; 0: the kernel tells none */
 };
 
 struct wire_status {
@@ -269,6 +290,7 @@ struct wire_reply {
 		struct wire_room room;
 		struct wire_roads roads; /* ROADS; with each file: what is limited */
 		struct wire_limits limits;
+		struct wire_share share;
 	};
 };
 
@@ -276,7 +298,7 @@ enum { WIRE_DIRENT_MAX = sizeof(struct wire_dirent) + WIRE_NAME_SIZE };
 
 _Static_assert(sizeof(struct wire_header) == 8, "header is frozen");
 _Static_assert(sizeof(struct wire_request) == 8 + 8 + 24 + 8 + 64 + 256, "no padding");
-_Static_assert(sizeof(struct wire_entry) == 24 + 16 + 8 + 24 + 64 + 256, "no padding");
+_Static_assert(sizeof(struct wire_entry) == 24 + 16 + 8 + 24 + 64 + 256 + 16, "no padding");
 _Static_assert(sizeof(struct wire_reply) == 8 + 8 + 16 + 40, "no padding");
 _Static_assert(sizeof(struct wire_places) == 32 + 8 + 4 + 4, "no padding");
 _Static_assert(sizeof(struct wire_told) == 7 * 8 + 16 + 24 + 16 + 8, "no padding");
@@ -286,7 +308,7 @@ _Static_assert(sizeof(struct wire_reply) < sizeof(struct wire_request) &&
                sizeof(struct wire_reply) + sizeof(struct wire_entry) > sizeof(struct wire_request),
                "no answer has a request's size, but those with WIRE_ANSWER");
 
-/* A request with nothing but its operation set. */
+/* A request with nothing but its operation set, in the version that gave it its form. */
 struct wire_request wire_request_make(enum wire_op op);
 
 /* Sets the name. `length` is at most 255; the bytes are checked by the receiver. */
@@ -312,6 +334,9 @@ static inline const struct wire_places *wire_places_of(const struct wire_request
 	return (const struct wire_places *)(request + 1);
 }
 const char *wire_path(const struct wire_request *request, int which);
+
+/* Bytes of a wire_entry in a version: the fields at its end came later. */
+size_t wire_entry_size(unsigned version);
 
 /* Can this side do a version? */
 bool wire_speaks(unsigned version);

@@ -120,7 +120,7 @@ struct wire_ipc_stat {
 	                      fifo's */
 	uint32_t pid[2];   /* cpid lpid; -; lspid lrpid */
 	uint32_t family;
-	uint32_t reserved;
+	uint32_t birth;    /* LIST: seconds since the epoch; 0: not known */
 };
 
 /* shminfo, shm_info, seminfo, msginfo: the fields in the order of their structs. */

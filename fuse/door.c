@@ -212,6 +212,16 @@ static int as_client_sees(int result)
 	return result == -EMFILE ? -ENFILE : result;
 }
 
+/* In older versions they are shorter. */
+static size_t pack_entries(struct wire_entry *entries, size_t count, unsigned version)
+{
+	size_t size = wire_entry_size(version);
+
+	for (size_t i = 1; i < count && size < sizeof *entries; i++)
+		memmove((char *)entries + i * size, &entries[i], size);
+	return count * size;
+}
+
 static int send_reply(struct call *call)
 {
 	struct door *door = call->connection->door;
@@ -219,7 +229,8 @@ static int send_reply(struct call *call)
 		(size_t)call->reply.result : 0;
 	struct iovec parts[4] = {
 		{&call->reply, sizeof call->reply},
-		{door->entries, entries * sizeof(struct wire_entry)},
+		{door->entries, pack_entries(door->entries, entries,
+		                             call->request->header.version)},
 	};
 	int attempts = SEND_ATTEMPTS;
 	int result;

@@ -15,6 +15,8 @@
 #include "fuse/token.h"
 #include "fuse/tree.h"
 
+enum { BLOCK_SIZE = 512 };
+
 int call_open(struct call *call)
 {
 	const struct wire_request *request = call->request;
@@ -75,6 +77,14 @@ int call_unlink(struct call *call)
 	                    call->request->ino);
 }
 
+/* 0: on this kernel none is told, or not of this kind. */
+static int64_t describe_birth(struct store_node *node)
+{
+	struct timespec birth;
+
+	return store_node_born(node, &birth) < 0 ? 0 : birth.tv_sec;
+}
+
 static uint32_t describe_holders(struct store_node *node)
 {
 	if (holders_any(node))
@@ -129,8 +139,11 @@ static int describe_entry(const struct store_entry *entry, const struct peer *pe
 	ret_entry->creator_uid = creator.uid;
 	ret_entry->device = file.st_dev;
 	ret_entry->file = file.st_ino;
+	ret_entry->resident = (uint64_t)status.st_blocks * BLOCK_SIZE;
 	if (flags & WIRE_LIST_HOLDERS)
 		ret_entry->flags = describe_holders(node);
+	if (flags & WIRE_LIST_BIRTH)
+		ret_entry->birth = describe_birth(node);
 	memcpy(ret_entry->creator_command, creator.command, sizeof creator.command);
 	if (may_know(peer, entry))
 		describe_name(entry, ret_entry->name);
@@ -180,7 +193,8 @@ int call_room(struct call *call)
 	struct wire_room *room = &call->reply.room;
 
 	room->inodes = store_inodes(store);
-	return store_room(store, call->sender.uid, &room->total, &room->available);
+	return store_room(store, call->request->flags & WIRE_ROOM_ALL ? 0 : call->sender.uid,
+	                  &room->total, &room->available);
 }
 
 int call_limit(struct call *call)
@@ -189,6 +203,9 @@ int call_limit(struct call *call)
 
 	if (!limits)
 		return -EOPNOTSUPP;
+	if (call->request->mode == WIRE_LIMIT_SHARE)
+		return limit_next_share(limits, call->sender.uid, call->request->cursor,
+		                        &call->reply.share);
 	return limit_change(limits, call->sender.uid, call->request->mode, call->request->ino,
 	                    &call->reply.limits);
 }

@@ -75,6 +75,7 @@ struct ipc_object {
 	uint32_t notice_from[2]; /* ... of this pid and uid */
 	uint64_t undo_epoch; /* SEM: grows with SETALL, which makes older undo values void */
 	int64_t removed; /* of a free record: when, in nanoseconds of CLOCK_MONOTONIC */
+	int64_t birth;   /* seconds since the epoch; 0: older than this program */
 };
 
 _Static_assert(sizeof(struct ipc_object) <= 256, "a slot of the table");

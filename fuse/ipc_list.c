@@ -53,6 +53,7 @@ static void describe(struct ipc *ipc, const struct ipc_object *object,
 
 	memset(ret_entry, 0, sizeof *ret_entry);
 	ret_entry->stat = ipc_describe(object);
+	ret_entry->stat.birth = (uint32_t)object->birth;
 	switch (object->family) {
 	case WIRE_SHM:
 		ret_entry->holders = ipc_shm_holders(ipc, object);

@@ -258,6 +258,7 @@ int ipc_add(struct ipc *ipc, struct ipc_call *call, enum wire_family family, int
 		.cgid = actor->gid,
 		.mode = mode & 0777,
 		.time = {0, 0, ipc_now()},
+		.birth = ipc_now(),
 	};
 	int64_t creator;
 	int64_t id;

@@ -192,6 +192,38 @@ int limit_change(struct limits *limits, uid_t uid, uint32_t what, uint64_t value
 	return result;
 }
 
+struct next_share {
+	uid_t asker;
+	uint64_t from;
+	bool found;
+	struct wire_share share;
+};
+
+static int find_next_share(uid_t uid, int folder, void *details)
+{
+	struct next_share *next = details;
+	bool may_know = next->asker == 0 || next->asker == geteuid() || next->asker == uid;
+
+	if (!may_know || uid < next->from || (next->found && uid > next->share.uid))
+		return 0;
+	next->found = true;
+	next->share = (struct wire_share){
+		.size = size_of(folder), .used = used_of(folder), .uid = uid,
+	};
+	return 0;
+}
+
+int limit_next_share(const struct limits *limits, uid_t uid, uint64_t from,
+                     struct wire_share *ret_share)
+{
+	struct next_share next = {.asker = uid, .from = from};
+
+	anon_each_user(limits->anon, find_next_share, &next);
+	if (next.found)
+		*ret_share = next.share;
+	return next.found;
+}
+
 /* Its folder is all that there is: nobody has a file of it open. */
 static bool is_empty(int folder)
 {

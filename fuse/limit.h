@@ -38,6 +38,11 @@ struct limits {
 int limit_change(struct limits *limits, uid_t uid, uint32_t what, uint64_t value,
                  struct wire_limits *ret_limits);
 
+/* Tells of the first user from number `from` on who has a share; `uid` is who asks, and unless that
+ * is root or our own user there is none but its own. Returns 1, or 0: there is none. */
+int limit_next_share(const struct limits *limits, uid_t uid, uint64_t from,
+                     struct wire_share *ret_share);
+
 /* A tmpfs for a user's share. Returns its folder, owned by the caller, or -errno, -ENOSPC where the
  * limit for all has no room for it. */
 int limit_share(struct limits *limits, uid_t uid);

@@ -6,12 +6,14 @@ import socket
 import struct
 from collections import namedtuple
 
-MAGIC, VERSION = 0x756d6873, 5
+MAGIC, VERSION = 0x756d6873, 6
+ASKED = 5   # what programs ask in
 SPOKEN = 2  # what daemons of other versions understand too
 LIST, STATUS = 3, 4
 REQUEST = struct.Struct("=IHHIIQQQHHI64s256s")
 REPLY = struct.Struct("=IHHiIQQ4QII")
-ENTRY = struct.Struct("=QQQIIIIQIIQQ64s256s")
+ENTRY = struct.Struct("=QQQIIIIQIIQQ64s256s")  # as SPOKEN has it; a newer one is followed by more
+ENTRY_MAX = ENTRY.size + 16
 LIST_MAX = 16
 
 Status = namedtuple("Status", "requests connections names inodes pid keeper")

@@ -17,7 +17,7 @@ import tempfile
 import threading
 import time
 
-from client_wire import MAGIC, REPLY, VERSION
+from client_wire import ASKED, MAGIC, REPLY
 
 PREFIX = os.environ.get("SHMEMU_PREFIX", "")
 SHMEMU = os.path.join(PREFIX, "bin/shmemu")
@@ -147,7 +147,7 @@ HEADER = struct.Struct("=IHH")
 SERIAL_IN_REPLY = 24
 
 
-def reply(op, version=VERSION, result=0):
+def reply(op, version=ASKED, result=0):
     return struct.pack("=IHHi", MAGIC, version, op, result).ljust(REPLY.size, b"\0")
 
 

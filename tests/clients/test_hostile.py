@@ -20,7 +20,7 @@ import time
 
 sys.dont_write_bytecode = True
 from client_tap import Skip, Tap
-from client_wire import ENTRY, LIST_MAX, MAGIC, REPLY, REQUEST, VERSION, Daemon
+from client_wire import ENTRY_MAX, LIST_MAX, MAGIC, REPLY, REQUEST, VERSION, Daemon
 from client_world import NOBODY, Served, is_root, library, private, settled, until, world
 
 OPEN, UNLINK, LIST, STATUS, ROOM, ADOPT = range(1, 7)
@@ -68,7 +68,7 @@ def ask(sock, data, fds=()):
     """Returns the answer's fields and its descriptor, or None when the connection is cut."""
     try:
         send(sock, data, fds)
-        answer, got, _, _ = socket.recv_fds(sock, REPLY.size + LIST_MAX * ENTRY.size, 4)
+        answer, got, _, _ = socket.recv_fds(sock, REPLY.size + LIST_MAX * ENTRY_MAX, 4)
     except (ConnectionResetError, BrokenPipeError):
         return None, []
     return (REPLY.unpack_from(answer) if answer else None), list(got)

@@ -35,7 +35,7 @@ static void answer(int sock, enum wire_op op, const uint8_t *data, size_t size)
 		struct wire_reply reply;
 		char bytes[sizeof(struct wire_reply) + 255 * 8];
 	} message;
-	struct wire_header header = {WIRE_MAGIC, WIRE_VERSION, (uint16_t)op};
+	struct wire_header header = wire_request_make(op).header;
 
 	if (wire_is_on_paths(op))
 		header.op |= WIRE_ANSWER;
@@ -101,7 +101,7 @@ static void judge(const uint8_t *data, size_t size)
 	                 WIRE_TEXT_MAX];
 	struct wire_reply *reply = (struct wire_reply *)(void *)room;
 	const struct wire_told *told = (const struct wire_told *)(void *)(reply + 1);
-	struct wire_header asked = {WIRE_MAGIC, WIRE_VERSION, (uint16_t)operation_of(data)};
+	struct wire_header asked = wire_request_make(operation_of(data)).header;
 	bool on_paths = wire_is_on_paths(asked.op);
 
 	if (size > sizeof room)

@@ -32,7 +32,7 @@ Test(wire, another_version_is_told_by_the_header_alone)
 {
 	struct wire_request request = open_request();
 
-	request.header.version++;
+	request.header.version = WIRE_VERSION + 1;
 	cr_expect_eq(wire_check_request(&request, sizeof request), -EPROTONOSUPPORT);
 	cr_expect_eq(wire_check_request(&request, sizeof request.header), -EPROTONOSUPPORT);
 	cr_expect_eq(wire_check_request(&request, sizeof request.header - 1), -EPROTO);
@@ -99,6 +99,30 @@ Test(wire, replies)
 	cr_expect_eq(wire_check_reply(&reply, size, &asked, NULL), -EPROTO, "more than fit");
 	reply.result = -5000;
 	cr_expect_eq(wire_check_reply(&reply, sizeof reply, &asked, NULL), -EPROTO, "no errno");
+}
+
+/* What programs ask an older daemon must understand as well; what the tool asks begins anew. */
+Test(wire, what_has_not_changed_is_asked_in_an_older_version)
+{
+	cr_expect_eq(wire_request_make(WIRE_OPEN).header.version, WIRE_VERSION_IPC);
+	cr_expect_eq(wire_request_make(WIRE_LOOKUP).header.version, WIRE_VERSION_IPC);
+	cr_expect_eq(wire_request_make(WIRE_SEM_OP).header.version, WIRE_VERSION_IPC);
+	cr_expect_eq(wire_request_make(WIRE_LIST).header.version, WIRE_VERSION);
+}
+
+Test(wire, entries_are_shorter_in_older_versions)
+{
+	struct wire_reply reply = {
+		.header = {WIRE_MAGIC, WIRE_VERSION_IPC, WIRE_LIST}, .result = 2,
+	};
+	size_t size = wire_entry_size(WIRE_VERSION_IPC);
+
+	cr_expect_eq(size, offsetof(struct wire_entry, resident));
+	cr_expect_eq(wire_entry_size(WIRE_VERSION_MIN), size);
+	cr_expect_eq(wire_entry_size(WIRE_VERSION), sizeof(struct wire_entry));
+	cr_expect_eq(wire_check_reply(&reply, sizeof reply + 2 * size, &reply.header, NULL), 0);
+	cr_expect_eq(wire_check_reply(&reply, sizeof reply + 2 * sizeof(struct wire_entry),
+	                              &reply.header, NULL), -EPROTO);
 }
 
 Test(wire, answers_that_bring_a_file)
@@ -374,7 +398,7 @@ static void reply_to(int sock, const char *text, int fd)
 {
 	static struct path_message message;
 	struct iovec room = {&message, sizeof message};
-	struct wire_reply reply = {.header = {WIRE_MAGIC, WIRE_VERSION, 0}, .result = 0};
+	struct wire_reply reply = {.header = {WIRE_MAGIC, 0, 0}, .result = 0};
 	struct wire_told told = {.text_length = (uint32_t)strlen(text)};
 	struct iovec parts[] = {
 		{&reply, sizeof reply},
@@ -386,6 +410,7 @@ static void reply_to(int sock, const char *text, int fd)
 
 	if (size < 0 || wire_check_request(&message.request, (size_t)size) < 0)
 		_exit(1);
+	reply.header.version = message.request.header.version;
 	reply.header.op = message.request.header.op | WIRE_ANSWER;
 	reply.serial = message.request.serial;
 	_exit(fdpass_send(sock, parts, 3, fd, NULL, 0) < 0);
