@@ -276,7 +276,8 @@ struct wire_room {
 	uint64_t total;     /* bytes */
 	uint64_t available; /* bytes */
 	uint64_t inodes;    /* in use */
-	uint64_t reserved[2];
+	uint64_t inodes_max; /* that there may be; 0: any number, or an older daemon */
+	uint64_t reserved;
 };
 
 struct wire_reply {

@@ -193,6 +193,7 @@ int call_room(struct call *call)
 	struct wire_room *room = &call->reply.room;
 
 	room->inodes = store_inodes(store);
+	room->inodes_max = store_inodes_limit(store);
 	return store_room(store, call->request->flags & WIRE_ROOM_ALL ? 0 : call->sender.uid,
 	                  &room->total, &room->available);
 }

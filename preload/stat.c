@@ -316,6 +316,7 @@ static long statfs_served(const struct errand *errand, struct way *way)
 	struct statfs *status = errand->details;
 	struct wire_request lookup = wire_request_make(WIRE_LOOKUP);
 	struct wire_request room = wire_request_make(WIRE_ROOM);
+	const struct wire_room *told;
 	struct client_answer answer;
 	long result;
 
@@ -325,13 +326,17 @@ static long statfs_served(const struct errand *errand, struct way *way)
 		result = ask(&room, &answer);
 	if (result < 0)
 		return result;
+	told = &answer.reply.room;
 	memset(status, 0, sizeof *status);
 	status->f_type = TMPFS;
 	status->f_bsize = status->f_frsize = BLOCK_SIZE;
-	status->f_blocks = answer.reply.room.total / BLOCK_SIZE;
-	status->f_bfree = status->f_bavail = answer.reply.room.available / BLOCK_SIZE;
+	status->f_blocks = told->total / BLOCK_SIZE;
+	status->f_bfree = status->f_bavail = told->available / BLOCK_SIZE;
 	status->f_ffree = status->f_bfree;
-	status->f_files = answer.reply.room.inodes + status->f_ffree;
+	if (told->inodes_max)
+		status->f_ffree = told->inodes_max > told->inodes ? told->inodes_max - told->inodes
+		                                                  : 0;
+	status->f_files = told->inodes_max ? told->inodes_max : told->inodes + status->f_ffree;
 	status->f_flags = ST_NOSUID | ST_NODEV | ST_RELATIME | VALID;
 	status->f_namelen = NAME_LENGTH_MAX;
 	return 0;
