@@ -41,11 +41,13 @@ static int add_used(uid_t uid, int folder, void *details)
 	return 0;
 }
 
+/* Folders, and what else is no file of ours, are in a folder of the host's. */
 static void add_node(struct store_node *node, void *details)
 {
+	mode_t type = store_node_type(node);
 	struct stat status;
 
-	if (store_node_stat_file(node, &status) == 0)
+	if ((S_ISREG(type) || S_ISLNK(type)) && store_node_stat_file(node, &status) == 0)
 		*(uint64_t *)details += (uint64_t)status.st_blocks * BLOCK_SIZE;
 }
 
