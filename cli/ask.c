@@ -11,8 +11,6 @@
 #include "base/place.h"
 #include "cli/say.h"
 
-enum { LIMIT_VERSION = 4 };
-
 static int connect_at(const struct text *path)
 {
 	OWN_FD folder = -1;
@@ -41,42 +39,104 @@ int ask_try_connect(const char *folder, struct text *ret_path)
 	return result;
 }
 
-int ask_connect(const char *folder)
+int ask_connect_at(const char *folder, struct text *ret_path)
 {
-	struct text path;
-	int result = ask_try_connect(folder, &path);
+	int result = ask_try_connect(folder, ret_path);
 
 	if (result == -ENOENT || result == -ECONNREFUSED)
 		fail("no daemon serves %s: programs with the library start one, each user's their "
-		     "own; SHMEMU_DIR or --dir names another folder", path.bytes);
+		     "own; SHMEMU_DIR or --dir names another folder", ret_path->bytes);
 	if (result < 0)
-		fail("cannot use the daemon's folder %s: %s", path.bytes, strerror(-result));
+		fail("cannot use the daemon's folder %s: %s", ret_path->bytes, strerror(-result));
 	return result;
 }
 
-static void ask(int sock, struct wire_request *request, struct client_answer *ret_answer)
+int ask_connect(const char *folder)
+{
+	struct text path;
+
+	return ask_connect_at(folder, &path);
+}
+
+/* What came, as 0 or -errno. */
+static int ask(int sock, struct wire_request *request, struct client_answer *ret_answer)
 {
 	int result = client_ask(sock, request, ret_answer);
 
-	if (result == -EPROTONOSUPPORT)
-		fail("the daemon speaks version %u, and this tool %u to %u: use both from one "
-		     "build", ret_answer->reply.header.version, WIRE_VERSION_MIN, WIRE_VERSION);
 	if (result == 0)
 		result = ret_answer->reply.result;
-	if (result < 0)
-		fail("the daemon does not answer: %s", strerror(-result));
+	return result < 0 ? result : 0;
+}
+
+int ask_try_status(int sock, struct wire_status *ret_status)
+{
+	struct wire_request request = wire_request_make(WIRE_STATUS);
+	struct client_answer answer;
+	int result = ask(sock, &request, &answer);
+
+	if (result == 0)
+		*ret_status = answer.reply.status;
+	return result;
 }
 
 struct wire_status ask_status(int sock)
 {
 	struct wire_request request = wire_request_make(WIRE_STATUS);
 	struct client_answer answer;
+	int result = ask(sock, &request, &answer);
 
-	ask(sock, &request, &answer);
+	if (result == -EPROTONOSUPPORT)
+		fail("the daemon speaks version %u, and this tool %u to %u: use both from one "
+		     "build", answer.reply.header.version, WIRE_VERSION_MIN, WIRE_VERSION);
+	if (result < 0)
+		fail("the daemon does not answer: %s", strerror(-result));
 	return answer.reply.status;
 }
 
-int ask_limits(int sock, uint32_t what, uint64_t value, struct wire_limits *ret_limits)
+int ask_try_room(int sock, uint32_t flags, struct wire_room *ret_room)
+{
+	struct wire_request request = wire_request_make(WIRE_ROOM);
+	struct client_answer answer;
+	int result;
+
+	request.flags = flags;
+	result = ask(sock, &request, &answer);
+	if (result == 0)
+		*ret_room = answer.reply.room;
+	return result;
+}
+
+int ask_try_share(int sock, uint64_t from, struct wire_share *ret_share)
+{
+	struct wire_request request = wire_request_make(WIRE_LIMIT);
+	struct client_answer answer;
+	int result;
+
+	request.mode = WIRE_LIMIT_SHARE;
+	request.cursor = from;
+	result = client_ask(sock, &request, &answer);
+	if (result == 0)
+		result = answer.reply.result;
+	if (result > 0)
+		*ret_share = answer.reply.share;
+	return result;
+}
+
+int ask_try_roads(int sock, struct wire_roads *ret_roads, char *path, size_t room)
+{
+	struct wire_request request = wire_request_make(WIRE_ROADS);
+	struct client_places places = {.paths = {NULL}};
+	struct client_answer answer = {.text = path, .text_room = room};
+	int result = client_ask_places(sock, &request, &places, &answer);
+
+	if (result == 0)
+		result = answer.reply.result;
+	if (result >= 0)
+		*ret_roads = answer.reply.roads;
+	return result < 0 ? result : 0;
+}
+
+int ask_try_limits(int sock, uint32_t what, uint64_t value, struct wire_limits *ret_limits)
 {
 	struct wire_request request = wire_request_make(WIRE_LIMIT);
 	struct client_answer answer;
@@ -84,14 +144,21 @@ int ask_limits(int sock, uint32_t what, uint64_t value, struct wire_limits *ret_
 
 	request.mode = what;
 	request.ino = value;
-	result = client_ask(sock, &request, &answer);
-	if (result == 0)
-		result = answer.reply.result;
+	result = ask(sock, &request, &answer);
 	/* An older daemon was asked in its own version, in which there is no such thing. */
-	if (result < 0 && (result == -EPROTONOSUPPORT || request.header.version < LIMIT_VERSION))
-		fail("the daemon is of an older version, and has no limits that can be changed: "
-		     "'shmemu upgrade', or end it and start it anew");
+	if (result < 0 && request.header.version < WIRE_VERSION_NEW)
+		return -EPROTONOSUPPORT;
 	if (result == 0)
 		*ret_limits = answer.reply.limits;
+	return result;
+}
+
+int ask_limits(int sock, uint32_t what, uint64_t value, struct wire_limits *ret_limits)
+{
+	int result = ask_try_limits(sock, what, value, ret_limits);
+
+	if (result == -EPROTONOSUPPORT)
+		fail("the daemon is of an older version, and has no limits that can be changed: "
+		     "'shmemu upgrade', or end it and start it anew");
 	return result;
 }

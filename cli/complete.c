@@ -9,6 +9,7 @@
 #include "base/own.h"
 #include "cli/ask.h"
 #include "cli/colour.h"
+#include "cli/columns.h"
 #include "cli/objects.h"
 #include "cli/subcommand.h"
 #include "cli/things.h"
@@ -70,6 +71,19 @@ static void offer_things(const struct line *line)
 	offer(line, "", "--", "", "the command comes next");
 }
 
+/* What is before the last comma has been written. */
+static void offer_columns(const struct line *line, const char *prefix)
+{
+	const char *comma = strrchr(line->last, ',');
+	size_t length = comma ? (size_t)(comma + 1 - line->last) : strlen(prefix);
+	char *begun = strndup(line->last, length);
+	const char *title, *help;
+
+	for (size_t i = 0; begun && (title = columns_title(i, &help)); i++)
+		offer(line, begun, title, "", help);
+	free(begun);
+}
+
 static void offer_value(const struct line *line, const struct subcommand_option *option)
 {
 	char prefix[64];
@@ -79,6 +93,8 @@ static void offer_value(const struct line *line, const struct subcommand_option 
 		puts(":folders");
 	else if (option->complete == COMPLETE_NAME)
 		offer_names(line, prefix);
+	else if (option->complete == COMPLETE_COLUMN)
+		offer_columns(line, prefix);
 	else if (option->complete == COMPLETE_WHEN)
 		for (size_t i = 0; colour_whens[i]; i++)
 			offer(line, prefix, colour_whens[i], "", "");

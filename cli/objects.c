@@ -57,14 +57,16 @@ const char *object_state_name(enum object_state state)
 	return names[state];
 }
 
-static struct object of_entry(const struct wire_entry *entry)
+static struct object of_entry(const struct wire_entry *entry, unsigned version)
 {
 	static const char prefix[] = "sem.";
 	bool is_semaphore = name_is_semaphore(entry->name) && !S_ISDIR(entry->mode);
 	struct object object = {
 		.kind = is_semaphore ? OBJECT_SEMAPHORE : OBJECT_SEGMENT,
 		.uid = entry->uid, .mode = entry->mode & 07777, .size = entry->size,
-		.maker = entry->creator_pid, .command = entry->creator_command, .entry = entry,
+		.resident = version < WIRE_VERSION_BIRTH ? OBJECT_UNKNOWN : entry->resident,
+		.birth = entry->birth, .maker = entry->creator_pid,
+		.command = entry->creator_command, .entry = entry,
 	};
 
 	if (S_ISDIR(entry->mode))
@@ -151,7 +153,9 @@ static struct object of_ipc(int sock, const struct wire_ipc_entry *entry, uint32
 		.uid = stat->uid, .mode = stat->mode & 0777,
 		.size = stat->family == WIRE_SHM || stat->family == WIRE_SEM ? stat->size :
 		        stat->bytes,
-		.maker = entry->creator_pid, .command = entry->creator_command, .ipc = entry,
+		.resident = stat->family == WIRE_SEM ? OBJECT_UNKNOWN : stat->bytes,
+		.birth = stat->birth, .maker = entry->creator_pid,
+		.command = entry->creator_command, .ipc = entry,
 	};
 
 	for (int i = 0; i < OBJECT_KIND_COUNT; i++)
@@ -190,7 +194,7 @@ static int each_name(int sock, uint32_t flags,
 
 			entries[i].name[WIRE_NAME_SIZE - 1] = '\0';
 			entries[i].creator_command[WIRE_COMMAND_SIZE - 1] = '\0';
-			object = of_entry(&entries[i]);
+			object = of_entry(&entries[i], request.header.version);
 			visit(context, &object);
 		}
 		request.cursor = entries[result - 1].cookie;

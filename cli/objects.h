@@ -25,6 +25,8 @@ enum object_state {
 	OBJECT_REMOVED, /* it goes with the last that holds it: it has no name or key any more */
 };
 
+#define OBJECT_UNKNOWN UINT64_MAX
+
 struct object {
 	enum object_kind kind;
 	enum object_state state;
@@ -32,6 +34,8 @@ struct object {
 	uint32_t uid;
 	uint32_t mode;
 	uint64_t size;                 /* bytes; OBJECT_SEM: semaphores */
+	uint64_t resident;             /* bytes of memory, or OBJECT_UNKNOWN */
+	int64_t birth;                 /* seconds since the epoch; 0: not known */
 	uint32_t maker;                /* its pid */
 	const char *command;           /* the maker's */
 	const struct wire_entry *entry;   /* of the first three kinds, else NULL */
@@ -47,8 +51,9 @@ const char *object_state_name(enum object_state state);
 enum wire_family object_family(enum object_kind kind);
 
 /* Calls `visit` for each that there is: names in the order they were made, then IPC by kind. With
- * `flags` WIRE_LIST_HOLDERS states are told, else all but OBJECT_REMOVED is OBJECT_FREE. What
- * `visit` is given is gone when it returns. An older daemon has no IPC. Returns 0 or -errno. */
+ * `flags` WIRE_LIST_HOLDERS states are told, else all but OBJECT_REMOVED is OBJECT_FREE; with
+ * WIRE_LIST_BIRTH births of names are. What `visit` is given is gone when it returns. An older
+ * daemon has no IPC, and tells less. Returns 0 or -errno. */
 int objects_each(int sock, uint32_t flags,
                  void (*visit)(void *context, const struct object *object), void *context);
 

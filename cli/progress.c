@@ -1,15 +1,16 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "cli/progress.h"
 
-#include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/ioctl.h>
 #include <time.h>
 #include <unistd.h>
 
+#include "cli/fit.h"
+#include "cli/human.h"
+
 enum { NANOSECONDS = 1000000000, PERIOD = NANOSECONDS / 10 };
-enum { NAME_WIDTH = 20, LINE_MAX = 256, HUMAN_SIZE = 24 };
+enum { NAME_WIDTH = 20, LINE_MAX = 256 };
 
 static uint64_t now(void)
 {
@@ -21,31 +22,13 @@ static uint64_t now(void)
 
 void progress_begin(struct progress *progress, const char *what, uint64_t total)
 {
-	struct winsize size = {.ws_col = 0};
+	size_t columns;
 
 	*progress = (struct progress){.what = what, .total = total, .began = now()};
 	if (!isatty(STDERR_FILENO))
 		return;
-	if (ioctl(STDERR_FILENO, TIOCGWINSZ, &size) < 0 || size.ws_col == 0)
-		size.ws_col = 80;
-	progress->width = size.ws_col < LINE_MAX ? size.ws_col : LINE_MAX - 1;
-}
-
-static const char *human(char text[static HUMAN_SIZE], uint64_t bytes)
-{
-	static const char units[] = "KMGTPE";
-	double value = (double)bytes;
-	int unit = -1;
-
-	while (value >= 1024 && unit < 5) {
-		value /= 1024;
-		unit++;
-	}
-	if (unit < 0)
-		snprintf(text, HUMAN_SIZE, "%" PRIu64, bytes);
-	else
-		snprintf(text, HUMAN_SIZE, "%.1f%c", value, units[unit]);
-	return text;
+	columns = fit_terminal(STDERR_FILENO).columns;
+	progress->width = columns < LINE_MAX ? (int)columns : LINE_MAX - 1;
 }
 
 static void draw(struct progress *progress, uint64_t done, double seconds)
@@ -54,14 +37,14 @@ static void draw(struct progress *progress, uint64_t done, double seconds)
 	double part = progress->total ? (double)done / (double)progress->total : 0;
 	int length, room;
 
-	human(speed, (uint64_t)((double)done / seconds));
+	human_bytes(speed, (uint64_t)((double)done / seconds));
 	if (progress->total)
 		length = snprintf(line, sizeof line, "%-.*s %3.0f%% %s of %s, %s/s", NAME_WIDTH,
-		                  progress->what, part * 100, human(one, done),
-		                  human(all, progress->total), speed);
+		                  progress->what, part * 100, human_bytes(one, done),
+		                  human_bytes(all, progress->total), speed);
 	else
 		length = snprintf(line, sizeof line, "%-.*s %s, %s/s", NAME_WIDTH, progress->what,
-		                  human(one, done), speed);
+		                  human_bytes(one, done), speed);
 	/* What does not fit would make a second line, which stays. */
 	if (length >= progress->width)
 		line[progress->width - 1] = '\0';

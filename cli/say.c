@@ -6,12 +6,11 @@
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
-#include <wchar.h>
-#include <wctype.h>
 
+#include "cli/shown.h"
 #include "cli/subcommand.h"
 
-enum { LINE_SIZE = 4096, ESCAPE_SIZE = 4 };
+enum { LINE_SIZE = 4096, ESCAPE_SIZE = SHOWN_ESCAPE };
 
 struct line {
 	char bytes[sizeof "shmemu: " + LINE_SIZE * ESCAPE_SIZE];
@@ -35,16 +34,14 @@ static void append_escaped(struct line *line, char byte)
 /* Takes the first character of `text`, and returns how many bytes it has. */
 static size_t append_character(struct line *line, const char *text, size_t size)
 {
-	mbstate_t state = {0};
-	wchar_t wide;
-	size_t length = mbrtowc(&wide, text, size, &state);
+	size_t columns;
+	size_t length = shown_next(text, size, &columns);
 
-	if (length != 0 && length <= size && iswprint((wint_t)wide)) {
+	if (columns == SHOWN_ESCAPE)
+		append_escaped(line, text[0]);
+	else
 		append(line, text, length);
-		return length;
-	}
-	append_escaped(line, text[0]);
-	return 1;
+	return length;
 }
 
 __attribute__((format(printf, 1, 0)))

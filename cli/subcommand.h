@@ -15,6 +15,7 @@ enum complete {
 	COMPLETE_THING,   /* a word of `shmemu without`, up to "--"; then a command */
 	COMPLETE_COMMAND, /* a command with its arguments */
 	COMPLETE_WHEN,    /* auto, always or never */
+	COMPLETE_COLUMN,  /* columns of `shmemu ls`, with commas between them */
 };
 
 struct subcommand_option {
@@ -27,6 +28,12 @@ struct subcommand_option {
 
 #define OPTION_DIR(help) {"dir", 'd', "DIR", help, COMPLETE_FOLDER}
 #define OPTION_JSON(help) {"json", 'j', NULL, help, COMPLETE_NOTHING}
+#define OPTION_RAW \
+	{"raw", 'r', NULL, "one blank between columns, and those in them as \\x20", \
+	 COMPLETE_NOTHING}
+#define OPTION_BYTES {"bytes", 'b', NULL, "sizes in bytes", COMPLETE_NOTHING}
+#define OPTION_NOHEADINGS \
+	{"noheadings", 'n', NULL, "without the titles of columns", COMPLETE_NOTHING}
 /* Its value is for colour_is_wanted. */
 #define OPTION_COLOR \
 	{"color", 'C', "WHEN", "have colours: always, never, or auto: on a terminal, unless " \

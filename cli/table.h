@@ -14,6 +14,8 @@ struct table_column {
 	const char *title;
 	int flags; /* SCOLS_FL_... */
 	int json;  /* SCOLS_JSON_... */
+	size_t least; /* for fit_table: how narrow it may be made; 0: not at all */
+	int rank;     /* likewise: of two that may go the higher goes first; 0: it stays */
 };
 
 /* `name` is the array's in JSON. Owned by the caller, until table_print. */

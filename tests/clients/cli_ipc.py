@@ -14,6 +14,7 @@ import threading
 from cli_limit import daemon, library
 from cli_world import (NOBODY, PATIENCE, PYTHON, SHMEMU, case, check_refusal, equal, folder, run,
                        until)
+from client_wire import LIST
 
 KEY = 0x5e6d0001
 
@@ -120,8 +121,8 @@ def all_kinds_are_in_one_table():
                 assert row["command"].startswith(PYTHON), row
             done = run(SHMEMU, "ls", f"--dir={d.dir}")
             lines = done.stdout.splitlines()
-            equal(lines[0].split(), ["NAME", "KIND", "ID", "SIZE", "COUNT", "MODE", "OWNER", "STATE",
-                                     "HOLDERS", "MAKER", "COMMAND"])
+            equal(lines[0].split(), ["NAME", "KIND", "ID", "SIZE", "RESIDENT", "COUNT", "MODE",
+                                     "OWNER", "STATE", "AGE", "HOLDERS", "MAKER", "COMMAND"])
             for line, words in zip(lines[3:], ("2 attached", "3 semaphores", "2 messages",
                                                "1 of 4 messages")):
                 assert words in line, (line, words)
@@ -304,14 +305,16 @@ def hosts_that_refuse_them_are_supplied():
         assert "OSError: [Errno 38]" in done.stderr, (words, done)
 
 
-def serve_as_older(listener):
-    """A daemon of version 4 that has no names: what it does not know it refuses by its version."""
+def serve_as_older(listener, entry=b""):
+    """A daemon of version 4 that has no names, or one: what it does not know it refuses by its version."""
     connection = listener.accept()[0]
     while message := connection.recv(1 << 17):
         magic, version, op = struct.unpack("<IHH", message[:8])
-        result = 0 if version <= 4 else -93
+        cursor, = struct.unpack("<Q", message[24:32])
+        told = entry if version <= 4 and op == LIST and cursor == 0 else b""
+        result = -93 if version > 4 else bool(told)
         connection.send(struct.pack("<IHHiIQ", magic, 4, op, result, 0, 0) + message[16:24] +
-                        bytes(40))
+                        bytes(40) + told)
 
 
 @case()

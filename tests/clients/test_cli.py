@@ -17,6 +17,7 @@ import cli_huge  # noqa: F401
 import cli_idle  # noqa: F401
 import cli_ipc  # noqa: F401
 import cli_limit  # noqa: F401
+import cli_ls  # noqa: F401
 import cli_mounted  # noqa: F401
 import cli_run  # noqa: F401
 import cli_withheld  # noqa: F401
