@@ -15,6 +15,7 @@ const struct subcommand *const subcommands[] = {
 	&run_subcommand,
 	&without_subcommand,
 	&ls_subcommand,
+	&df_subcommand,
 	&rm_subcommand,
 	&dump_subcommand,
 	&load_subcommand,

@@ -2,6 +2,7 @@
 #include "cli/option.h"
 
 #include <getopt.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -34,6 +35,16 @@ static const char *order_of(const struct subcommand *subcommand)
 	}
 }
 
+/* As df(1) has it. */
+static bool has_own_h(const struct subcommand *subcommand)
+{
+	const struct subcommand_option *option = subcommand->options;
+
+	while (option->name && option->letter != 'h')
+		option++;
+	return option->name;
+}
+
 int option_next(const struct subcommand *subcommand, int argc, char **argv)
 {
 	const char *name = subcommand->name;
@@ -43,7 +54,7 @@ int option_next(const struct subcommand *subcommand, int argc, char **argv)
 	make_table(subcommand, table);
 	opterr = 0;
 	letter = getopt_long(argc, argv, order_of(subcommand), table, NULL);
-	if (letter == 'h') {
+	if (letter == OPTION_HELP || (letter == 'h' && !has_own_h(subcommand))) {
 		option_help(subcommand);
 		exit(EXIT_SUCCESS);
 	}

@@ -18,9 +18,11 @@ enum complete {
 	COMPLETE_COLUMN,  /* columns of `shmemu ls`, with commas between them */
 };
 
+enum { OPTION_HELP = 1 << 16 }; /* no letter of anything else */
+
 struct subcommand_option {
 	const char *name;
-	int letter;        /* what option_next says; 'h' is the help's */
+	int letter;        /* what option_next says; one that is 'h' has -h, else that is help */
 	const char *value; /* as help names it; NULL: takes none */
 	const char *help;  /* NULL: of our own use, and shown nowhere */
 	enum complete complete;
@@ -38,7 +40,7 @@ struct subcommand_option {
 #define OPTION_COLOR \
 	{"color", 'C', "WHEN", "have colours: always, never, or auto: on a terminal, unless " \
 	 "NO_COLOR is set (the default)", COMPLETE_WHEN}
-#define OPTION_END {"help", 'h', NULL, "show this and exit", COMPLETE_NOTHING}, {NULL}
+#define OPTION_END {"help", OPTION_HELP, NULL, "show this and exit", COMPLETE_NOTHING}, {NULL}
 
 struct subcommand {
 	const char *name;
@@ -55,6 +57,7 @@ struct subcommand {
 extern const struct subcommand run_subcommand;
 extern const struct subcommand without_subcommand;
 extern const struct subcommand ls_subcommand;
+extern const struct subcommand df_subcommand;
 extern const struct subcommand rm_subcommand;
 extern const struct subcommand dump_subcommand;
 extern const struct subcommand load_subcommand;

@@ -12,7 +12,8 @@ to read it.
 import sys
 
 sys.dont_write_bytecode = True
-import cli_dump  # noqa: F401, the imports are what adds the cases
+import cli_df  # noqa: F401, the imports are what adds the cases
+import cli_dump  # noqa: F401
 import cli_huge  # noqa: F401
 import cli_idle  # noqa: F401
 import cli_ipc  # noqa: F401
