@@ -16,6 +16,7 @@ const struct subcommand *const subcommands[] = {
 	&without_subcommand,
 	&ls_subcommand,
 	&df_subcommand,
+	&top_subcommand,
 	&rm_subcommand,
 	&dump_subcommand,
 	&load_subcommand,

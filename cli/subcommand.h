@@ -58,6 +58,7 @@ extern const struct subcommand run_subcommand;
 extern const struct subcommand without_subcommand;
 extern const struct subcommand ls_subcommand;
 extern const struct subcommand df_subcommand;
+extern const struct subcommand top_subcommand;
 extern const struct subcommand rm_subcommand;
 extern const struct subcommand dump_subcommand;
 extern const struct subcommand load_subcommand;

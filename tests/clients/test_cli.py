@@ -21,6 +21,7 @@ import cli_limit  # noqa: F401
 import cli_ls  # noqa: F401
 import cli_mounted  # noqa: F401
 import cli_run  # noqa: F401
+import cli_top  # noqa: F401
 import cli_withheld  # noqa: F401
 import cli_without  # noqa: F401
 from cli_perform import perform

@@ -46,6 +46,7 @@ LINES = [
     ("shmemu ls --dir=@/inn", "shmemu ls --dir=@/inner-folder/"),
     ("shmemu doctor --color=al", "shmemu doctor --color=always "),
     ("shmemu ls --output=NAME,BIR", "shmemu ls --output=NAME,BIRTH "),
+    ("shmemu top --it", "shmemu top --iterations="),
     ("shmemu rm only-o", "shmemu rm only-one "),
 ]
 CONTROL = re.compile(r"\x1b\[[0-9;?<>=]*[a-zA-Z]|\x1b[()][A-Z0-9]|\x1b\][^\x07\x1b]*(?:\x07|\x1b\\)|\x1b[=>]|\x07|[\x00-\x08\x0e\x0f]")
