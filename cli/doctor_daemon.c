@@ -146,22 +146,18 @@ static struct fact describe_huge(int sock, const struct wire_roads *roads)
 
 static void add_roads(const struct doctor_daemon *daemon, struct libscols_table *table)
 {
-	struct wire_request request = wire_request_make(WIRE_ROADS);
-	struct client_places places = {.paths = {NULL}};
 	char path[WIRE_TEXT_MAX + 1] = "";
-	struct client_answer answer = {.text = path, .text_room = sizeof path};
-	int result = client_ask_places(daemon->sock, &request, &places, &answer);
+	struct wire_roads roads;
+	int result = ask_try_roads(daemon->sock, &roads, path, sizeof path);
 
-	if (result == 0)
-		result = answer.reply.result;
 	if (result < 0) {
 		add(table, "road of paths",
 		    fact_make(false, "the daemon does not tell: %s", strerror(-result)));
 		return;
 	}
-	add(table, "memory comes from", describe_source(answer.reply.roads.source));
-	add(table, "huge pages in segments", describe_huge(daemon->sock, &answer.reply.roads));
-	add(table, "road of paths", describe_road(&answer.reply.roads, path));
+	add(table, "memory comes from", describe_source(roads.source));
+	add(table, "huge pages in segments", describe_huge(daemon->sock, &roads));
+	add(table, "road of paths", describe_road(&roads, path));
 }
 
 static void describe_limit(char *text, size_t size, const char *name, uint64_t max, bool is_bytes)

@@ -8,9 +8,9 @@
 #include <string.h>
 #include <sys/ioctl.h>
 #include <unistd.h>
-#include <wchar.h>
 
 #include "cli/say.h"
+#include "cli/shown.h"
 
 /* A column that is narrower than this has no lines that one could read. */
 enum { ROOM_MIN = 16, WIDTH_DEFAULT = 80, COLUMNS_MAX = 64 };
@@ -74,23 +74,17 @@ void table_allow_colours(struct libscols_table *table, bool allowed)
 /* How many columns of a screen the first bytes of a text take. */
 static size_t width_of(const char *text, size_t length)
 {
-	mbstate_t state = {0};
-	size_t width = 0;
+	size_t sum = 0;
+	size_t width;
 
 	while (length) {
-		wchar_t wide;
-		size_t taken = mbrtowc(&wide, text, length, &state);
-		int columns = taken && taken <= length ? wcwidth(wide) : 1;
+		size_t taken = shown_next(text, length, &width);
 
-		if (taken == 0 || taken > length) {
-			taken = 1;
-			state = (mbstate_t){0};
-		}
-		width += columns > 0 ? (size_t)columns : 0;
+		sum += width;
 		text += taken;
 		length -= taken;
 	}
-	return width;
+	return sum;
 }
 
 /* Of its widest line. */
