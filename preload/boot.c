@@ -121,7 +121,8 @@ static void boot(void)
 		.paths = setting("SHMEMU_PATHS"),
 	};
 	set_prefixes();
-	config.mmap = mmap_setting();
+	/* What is emulated is so by calls that would not come to us. */
+	config.mmap = real_is_before_all ? mmap_setting() : MMAP_NATIVE;
 }
 
 const struct config *boot_config(void)

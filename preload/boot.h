@@ -21,6 +21,7 @@ enum mmap_mode {
  *            owner              whose memory this is
  *   real.c   real_table,        what was found, lock-free
  *            last               written once
+ *   real_linked.c path          written once, in its place
  *   guard.c  guarded, highest,  descriptors to be kept from the program, lock-free
  *            guard_count
  *   pool.c   pool               the connections, lock-free
@@ -56,7 +57,7 @@ enum mmap_mode {
  *   roads.c  known, limited,    what the daemon said of its mount and of limits, lock-free
  *            limited_share
  *   known.c  places, known      what names led to, lock-free
- *   heap.c   heap               written once
+ *   heap_found.c heap           written once
  *   stream.c stream_begin       where directory streams lie; each has a lock of its own
  *   actions.c held              descriptors for posix_spawn's children, lock-free
  *   place.c  on_mount           whether the working folder may be on our mount, lock-free */

@@ -184,7 +184,7 @@ __attribute__((noinline)) static int close_minded(int fd)
 EXPORT int close(int fd)
 {
 	if (!mq_any() && !is_to_be_looked_at() && REAL_IS_THERE(close))
-		return real_table.close(fd);
+		return REAL_KNOWN(close)(fd);
 	return close_minded(fd);
 }
 

@@ -142,7 +142,7 @@ EXPORT int open_file(const char *pathname, int flags, mode_t mode) __asm__("open
 EXPORT int open_file(const char *pathname, int flags, mode_t mode)
 {
 	if (way_is_plainly_foreign(AT_FDCWD, pathname) && !(flags & O_TRUNC) && REAL_IS_THERE(open))
-		return real_table.open(pathname, flags, mode);
+		return REAL_KNOWN(open)(pathname, flags, mode);
 	return open_carefully(pathname, flags, mode);
 }
 
@@ -158,7 +158,7 @@ EXPORT int open_file_at(int dirfd, const char *pathname, int flags, mode_t mode)
 EXPORT int open_file_at(int dirfd, const char *pathname, int flags, mode_t mode)
 {
 	if (way_is_plainly_foreign(dirfd, pathname) && !(flags & O_TRUNC) && REAL_IS_THERE(openat))
-		return real_table.openat(dirfd, pathname, flags, mode);
+		return REAL_KNOWN(openat)(dirfd, pathname, flags, mode);
 	return open_carefully_at(dirfd, pathname, flags, mode);
 }
 

@@ -37,7 +37,7 @@ void points_acquire(void)
 	EXPORT result name parameters \
 	{ \
 		if (!points_any() && REAL_IS_THERE(name)) \
-			return real_table.name arguments; \
+			return REAL_KNOWN(name) arguments; \
 		return with_points_##name arguments; \
 	}
 #define TELLS(result, name, parameters, arguments) \
@@ -50,7 +50,7 @@ void points_acquire(void)
 	EXPORT result name parameters \
 	{ \
 		if (!points_any() && REAL_IS_THERE(name)) \
-			return real_table.name arguments; \
+			return REAL_KNOWN(name) arguments; \
 		return with_points_##name arguments; \
 	}
 #include "preload/calls.def"

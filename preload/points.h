@@ -39,7 +39,7 @@ static inline void points_hear(void)
 		result_type points_result; \
 \
 		if (!points_any() && REAL_IS_THERE(name)) \
-			return real_table.name arguments; \
+			return REAL_KNOWN(name) arguments; \
 		points_tell(); \
 		points_result = REAL(name) arguments; \
 		points_hear(); \

@@ -7,7 +7,6 @@
 
 #include <dlfcn.h>
 #include <link.h>
-#include <stdbool.h>
 #include <string.h>
 
 enum { VERSION_FIRST = 2, VERSION_MASK = 0x7fff, VERSION_HIDDEN = 0x8000 };
@@ -21,6 +20,7 @@ struct object {
 	const uint32_t *hash;       /* NULL: it has none */
 };
 
+const bool real_is_before_all = true;
 struct real real_table;
 /* The last that was there when we began. */
 static struct link_map *last;

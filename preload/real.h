@@ -15,6 +15,7 @@
 #include <semaphore.h>
 #include <signal.h>
 #include <spawn.h>
+#include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <sys/epoll.h>
@@ -33,36 +34,20 @@
 #include <unistd.h>
 #include <utime.h>
 
-struct real {
-#define CALL(result, name, arguments)
-#define SAME(name, as)
-#define PASSED(result, name, arguments) result(*name) arguments;
-#define TALKS(result, name, parameters, arguments) result(*name) parameters;
-#define TELLS(result, name, parameters, arguments) result(*name) parameters;
-#include "preload/calls.def"
-#undef CALL
-#undef SAME
-#undef PASSED
-#undef TALKS
-#undef TELLS
-};
+/* Which of the two is meson's to say. */
+#ifdef SHMEMU_LINKED
+#include "preload/real_linked.h"
+#else
+#include "preload/real_found.h"
+#endif
 
-/* Each is found when it is first called for, which any signal handler may do. What libc does not
- * have stays NULL, and then no program that runs with it can have called ours. */
-#pragma GCC visibility push(hidden)
-extern struct real real_table;
-#pragma GCC visibility pop
-
-typedef void real_function(void);
-__attribute__((cold)) real_function *real_find(void *slot, const char *name);
-
-/* The path that the loader has this library from, or NULL where it does not say. */
+/* The file that shmfs is looked for beside: the library, or the program that has it linked in. NULL
+ * where nobody says. */
 const char *real_library(void);
 
-#define REAL_IS_THERE(name) \
-	__builtin_expect(__atomic_load_n(&real_table.name, __ATOMIC_RELAXED) != NULL, 1)
-#define REAL(name) \
-	(REAL_IS_THERE(name) ? real_table.name \
-	                     : (__typeof__(real_table.name))real_find(&real_table.name, #name))
+/* Do all calls come to us by which what is emulated works, or those on names alone? */
+#pragma GCC visibility push(hidden)
+extern const bool real_is_before_all;
+#pragma GCC visibility pop
 
 #endif

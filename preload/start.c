@@ -35,10 +35,11 @@ struct launch {
 	int result; /* posix_spawn's: 0 or a positive errno */
 };
 
-/* Beside the library, as installed, and as built. */
+/* Beside the library, as installed, and as built. Of a library that is linked in only its builder
+ * knows where it is installed: that path is absolute then. */
 static void find_daemon(const struct text *library, struct text ret_paths[static PATHS_MAX])
 {
-	static const char *const relative[PATHS_MAX] = {
+	static const char *const known[PATHS_MAX] = {
 		"shmfs", SHMEMU_LIBDIR_TO_BINDIR "/shmfs", "../fuse/shmfs",
 	};
 	const char *slash = strrchr(library->bytes, '/');
@@ -46,8 +47,9 @@ static void find_daemon(const struct text *library, struct text ret_paths[static
 
 	for (int i = 0; i < PATHS_MAX; i++) {
 		ret_paths[i] = TEXT_NULL;
-		text_bytes(&ret_paths[i], library->bytes, folder);
-		text_string(&ret_paths[i], relative[i]);
+		if (known[i][0] != '/')
+			text_bytes(&ret_paths[i], library->bytes, folder);
+		text_string(&ret_paths[i], known[i]);
 	}
 }
 

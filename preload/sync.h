@@ -129,7 +129,7 @@ enum { SYNC_SEMAPHORE_SHARED = 128 };
 	EXPORT int name parameters                                                                 \
 	{                                                                                          \
 		if (__builtin_expect(!views_any(), 1) && REAL_IS_THERE(name))                      \
-			return real_table.name arguments;                                          \
+			return REAL_KNOWN(name) arguments;                                         \
 		return with_views_##name arguments;                                                \
 	}                                                                                          \
 	static __attribute__((noinline)) int with_views_##name parameters

@@ -55,6 +55,7 @@ SKIPPED = {
     "systemctl ": "takes systemd: test_activation.py does what it does", "mount ": "test_mounting.py does it",
     "shmemu without sysv -- shmemu run postgres": "test_ipc.py does it",
     "LD_PRELOAD=libshmemu.so pg_ctl": "test_ipc.py does it", "echo \"LD_PRELOAD": "changes the host's PostgreSQL",
+    "cc -static app.c": "test_static.py does it",
     "pg_ctlcluster": "starts the host's PostgreSQL", "su postgres": "takes that of the line before",
 }
 # Shown because they end in an error, on a host made for that.
@@ -75,7 +76,7 @@ def blocks(path):
 
 
 def is_shell(lines):
-    return bool(re.match(r"(LD_PRELOAD=|shmemu |shmfs |scripts/|meson |bench/|mount |systemctl )", lines[0]))
+    return bool(re.match(r"(LD_PRELOAD=|shmemu |shmfs |scripts/|meson |cc |bench/|mount |systemctl )", lines[0]))
 
 
 def prepared(folder):

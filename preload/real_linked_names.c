@@ -1,0 +1,5 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* In libshmemu.a. */
+#include "preload/real.h"
+
+const bool real_is_before_all = false;
