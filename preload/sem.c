@@ -12,10 +12,12 @@
 #include "base/name.h"
 #include "base/own.h"
 #include "preload/ask.h"
+#include "preload/boot.h"
 #include "preload/emu.h"
 #include "preload/export.h"
 #include "preload/known.h"
 #include "preload/real.h"
+#include "preload/sem_libc.h"
 #include "preload/table.h"
 #include "preload/trace.h"
 #include "preload/umask.h"
@@ -28,6 +30,7 @@ static void fill_in(struct wire_request *request, mode_t mode, unsigned value)
 
 	memset(&image, 0, sizeof image);
 	REAL(sem_init)(&image, 1, value);
+	sem_libc_mark(&image);
 	memcpy(request->initial, &image, sizeof image);
 	request->initial_length = sizeof image;
 	request->mode = mode & ~umask_read();
@@ -66,7 +69,18 @@ static int request_open(const struct name *name, int oflag, mode_t mode, unsigne
 	return 0;
 }
 
-static int emu_sem_open(const char *name, int oflag, mode_t mode, unsigned value, sem_t **ret_sem)
+/* To glibc a file that holds no semaphore is EINVAL. */
+static int refuse_other(void)
+{
+	struct text line = TEXT_NULL;
+
+	text_string(&line, "this semaphore is of a program that has another libc");
+	boot_log_error(line, EINVAL);
+	return -EINVAL;
+}
+
+static int open_semaphore(const char *name, int oflag, mode_t mode, unsigned value,
+                          sem_t **ret_sem)
 {
 	int flags = O_RDWR | O_CLOEXEC | (oflag & (O_CREAT | O_EXCL));
 	OWN_FD file = -1;
@@ -89,6 +103,13 @@ static int emu_sem_open(const char *name, int oflag, mode_t mode, unsigned value
 	if (result < 0 && (oflag & O_CREAT) && (oflag & O_EXCL))
 		emu_unlink_shared(NAME_SEMAPHORE, name);
 	return result;
+}
+
+static int emu_sem_open(const char *name, int oflag, mode_t mode, unsigned value, sem_t **ret_sem)
+{
+	int result = open_semaphore(name, oflag, mode, value, ret_sem);
+
+	return result == -EMEDIUMTYPE ? refuse_other() : result;
 }
 
 EXPORT sem_t *sem_open(const char *name, int oflag, ...)

@@ -9,6 +9,7 @@
 
 #include "base/sys.h"
 #include "preload/lock.h"
+#include "preload/sem_libc.h"
 #include "preload/sync.h"
 #include "preload/views.h"
 
@@ -85,6 +86,10 @@ static int map(int fd, const struct stat *status, struct semaphore *place)
 	/* mmap(2) knows no other word for it. */
 	if (address < 0)
 		return address == -ENFILE ? -EMFILE : (int)address;
+	if (sem_libc_is_other((sem_t *)address)) {
+		views_unmap_quiet_locked((sem_t *)address, sizeof(sem_t));
+		return -EMEDIUMTYPE;
+	}
 	*place = (struct semaphore){(sem_t *)address, status->st_dev, status->st_ino, 0};
 	return 0;
 }

@@ -9,7 +9,7 @@
 /* Maps the semaphore in the file `fd` (borrowed), or finds the mapping that is there: the same
  * file has the same address as long as it is open (POSIX sem_open). Counts one opening. `status` is
  * what fstat(2) says of the file, or NULL. Returns 0 or -errno: -EINVAL for a file that is no
- * semaphore. */
+ * semaphore, -EMEDIUMTYPE for one of another libc's (sem_libc.h). */
 int table_open(int fd, const struct stat *status, sem_t **ret_sem);
 
 /* Counts one opening less and unmaps after the last. Returns 0, or -EINVAL for what table_open

@@ -212,7 +212,7 @@ def check_port(folder, compiler, libc, options):
 
 
 def found(compiler):
-    """Its libc.a, by what it links with."""
+    """Its libc.a, by what it links with: -print-file-name does not know musl's."""
     done = subprocess.run([compiler, "-static", "-x", "c", "-", "-o", os.devnull, "-Wl,--trace"],
                           input="int main(void) {return 0;}", stdout=subprocess.PIPE, text=True)
     return re.search(r"[^ (\n]*/libc\.a", done.stdout).group()
