@@ -17,13 +17,14 @@
 
 #include "base/huge.h"
 #include "base/size.h"
-#include "cli/command.h"
+#include "cli/child.h"
 #include "cli/daemon.h"
 #include "cli/find.h"
 #include "cli/folder.h"
 #include "cli/mounted.h"
-#include "cli/report.h"
 #include "cli/option.h"
+#include "cli/preload.h"
+#include "cli/report.h"
 #include "cli/say.h"
 #include "cli/signals.h"
 
@@ -41,71 +42,30 @@ struct run {
 	struct folder folder;
 	struct signals signals;
 	struct daemon daemon;
-	pid_t command;
-	int signal; /* that ended COMMAND, or us before it began; 0: none */
-	int status; /* to exit with, otherwise */
+	struct child child; /* COMMAND; a signal may have ended us before it began */
 };
 
-/* The library comes first, once. */
-static void set_preload(const char *library)
+static void become_command(void *context)
 {
-	const char *before = getenv("LD_PRELOAD");
-	size_t length = strlen(library);
-	char *both;
+	const struct run *run = context;
 
-	if (!before || !before[0])
-		before = NULL;
-	if (before && strncmp(before, library, length) == 0 && strchr(": ", before[length]))
-		return;
-	if (asprintf(&both, "%s%s%s", library, before ? ":" : "", before ? before : "") < 0)
-		fail("cannot set LD_PRELOAD: %s", strerror(ENOMEM));
-	setenv("LD_PRELOAD", both, 1);
-	free(both);
-}
-
-static _Noreturn void become_command(const struct run *run)
-{
 	setenv("SHMEMU_DIR", run->folder.place.bytes, 1);
-	set_preload(run->parts.library);
+	preload_library(run->parts.library);
 	signals_restore(&run->signals);
 	if (run->mounts)
 		mounted_restore(&run->mounted);
-	command_exec(run->argv);
 }
 
-static int start_command(struct run *run)
+static void note_death(void *context, pid_t pid)
 {
-	run->command = fork();
-	if (run->command == 0)
-		become_command(run);
-	if (run->command > 0)
-		return 0;
-	say("cannot start a process for %s: %s", run->argv[0], strerror(errno));
-	return -EIO;
+	struct run *run = context;
+
+	daemon_note_death(&run->daemon, pid);
 }
 
-/* Buries children. Returns true when COMMAND is among them. */
 static bool reap(struct run *run)
 {
-	bool is_over = false;
-	int status;
-	pid_t pid;
-
-	while ((pid = waitpid(-1, &status, WNOHANG | WUNTRACED)) > 0) {
-		if (WIFSTOPPED(status)) {
-			/* A SIGSTOP was meant for COMMAND alone; the others are job control. */
-			if (pid == run->command && WSTOPSIG(status) != SIGSTOP)
-				signals_stop_by(WSTOPSIG(status));
-			continue;
-		}
-		daemon_note_death(&run->daemon, pid);
-		if (pid != run->command)
-			continue;
-		is_over = true;
-		run->signal = WIFSIGNALED(status) ? WTERMSIG(status) : 0;
-		run->status = WIFEXITED(status) ? WEXITSTATUS(status) : EXIT_TOOL;
-	}
-	return is_over;
+	return child_reap(&run->child, note_death, run);
 }
 
 static void await_command(struct run *run)
@@ -117,8 +77,7 @@ static void await_command(struct run *run)
 			continue;
 		if (info.ssi_signo == SIGCHLD && reap(run))
 			return;
-		if (signals_is_to_forward(&info, run->command))
-			kill(run->command, (int)info.ssi_signo);
+		child_forward(&run->child, &info);
 	}
 }
 
@@ -196,17 +155,17 @@ static void run_command(struct run *run)
 	};
 	bool is_clean;
 	int names = 0;
-	int result = daemon_start(&run->daemon, &plan, &run->signals, &run->signal);
+	int result = daemon_start(&run->daemon, &plan, &run->signals, &run->child.signal);
 
 	if (result == 0)
-		result = start_command(run);
+		result = child_start(&run->child, run->argv, become_command, run);
 	if (result == 0) {
 		await_command(run);
 		/* A daemon that died, or does not answer, left nobody knows what. */
 		names = account(run);
 		is_clean = names == 0 && run->daemon.pid > 0;
-		if (run->strict && !is_clean && run->status == EXIT_SUCCESS)
-			run->status = EXIT_LEAK;
+		if (run->strict && !is_clean && run->child.status == EXIT_SUCCESS)
+			run->child.status = EXIT_LEAK;
 	}
 	finish(run, names);
 }
@@ -250,7 +209,7 @@ static void parse(struct run *run, int argc, char **argv)
 
 static int run_main(int argc, char **argv)
 {
-	struct run run = {.daemon = DAEMON_NULL, .status = EXIT_TOOL};
+	struct run run = {.daemon = DAEMON_NULL, .child = {.status = EXIT_TOOL}};
 
 	parse(&run, argc, argv);
 	find_parts(&run.parts);
@@ -260,9 +219,7 @@ static int run_main(int argc, char **argv)
 	folder_make(&run.folder);
 	prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0);
 	run_command(&run);
-	if (run.signal)
-		signals_die_by(run.signal);
-	return run.status;
+	return child_end(&run.child);
 }
 
 static const struct subcommand_option options[] = {
