@@ -177,6 +177,17 @@ static inline int sys_sigmask(int how, const uint64_t *set, uint64_t *ret_before
 	                     0);
 }
 
+/* Whether there is memory at an address to be read: asked by a call that reads it, unless it is 0,
+ * and then fails. Of 8 bytes that begin at a multiple of 8 all are there, or none. */
+static inline int sys_can_read(const void *address)
+{
+	enum { NO_SUCH_WAY = 99, WORD = sizeof(uint64_t) };
+	uintptr_t word = (uintptr_t)address / WORD * WORD;
+
+	return word && sys_call(SYS_rt_sigprocmask, NO_SUCH_WAY, (long)word, 0, WORD, 0, 0) !=
+	                       -EFAULT;
+}
+
 /* Returns the address, or -errno as a pointer: test with sys_is_error. */
 static inline void *sys_mmap(size_t size, int protection, int flags, int fd)
 {

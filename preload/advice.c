@@ -10,6 +10,7 @@
 #include "preload/real.h"
 #include "preload/refresh.h"
 #include "preload/resize.h"
+#include "preload/taken.h"
 #include "preload/views_i.h"
 
 #ifndef MADV_COLD
@@ -150,6 +151,7 @@ static int advise_locked(void *address, size_t length, int advice)
 	if ((!views_in(&range) && !views_have_gone(&range)) || advice == MADV_POPULATE_READ ||
 	    advice == MADV_POPULATE_READ + 1)
 		return advise_other(&range, advice);
+	taken_note(TRACED_EMULATED);
 	/* What is read anew is to have what shared views have. */
 	refresh_release_locked();
 	views_cut(&range);

@@ -7,6 +7,7 @@
 #include "preload/roads.h"
 #include "preload/shared.h"
 #include "preload/start.h"
+#include "preload/taken.h"
 
 /* Of those kept none may be of a daemon that is still there. */
 enum { ATTEMPTS = POOL_SIZE + 2 };
@@ -179,6 +180,7 @@ int ask_question(const struct question *question)
 	struct text why = TEXT_NULL;
 	int result = -ECONNRESET;
 
+	taken_note(TRACED_DAEMON);
 	/* A daemon that ends between two requests, of itself or not, has not seen this one. */
 	for (int attempt = 0; attempt < ATTEMPTS && result == -ECONNRESET; attempt++) {
 		why = TEXT_NULL;

@@ -9,6 +9,7 @@
 #include "base/text.h"
 #include "preload/ask.h"
 #include "preload/roads.h"
+#include "preload/taken.h"
 #include "preload/way_i.h"
 
 enum { SPARE_MAX = 4 };
@@ -132,6 +133,8 @@ static long go_natively(struct way_block *block, const struct errand *errand, in
 {
 	long result;
 
+	if (block->way.by_mount)
+		taken_note(TRACED_MOUNT);
 	pthread_cleanup_push(put_block, block);
 	result = errand->natively(errand, dirfd, path, nofollow);
 	pthread_cleanup_pop(0);
@@ -193,8 +196,10 @@ static bool leads_elsewhere(struct way *way, long result, bool follow)
 static long go_served(struct way_block *block, const struct errand *errand)
 {
 	struct way *way = &block->way;
-	long result = errand->served ? errand->served(errand, way) : go_by_stand_in(way, errand);
+	long result;
 
+	taken_note(TRACED_LIBRARY);
+	result = errand->served ? errand->served(errand, way) : go_by_stand_in(way, errand);
 	/* The daemon knows nothing of a folder that has been removed; whoever has it has that. */
 	if (result == -ENOENT && way->base.ino && strcmp(way->path, ".") == 0)
 		result = go_natively(block, errand, way->dirfd, way->path, errand->nofollow);
@@ -260,6 +265,9 @@ static long go_two_natively(struct way_block *const blocks[2], const struct erra
 {
 	const int dirfds[2] = {blocks[0]->way.dirfd, blocks[1]->way.dirfd};
 	const char *const paths[2] = {blocks[0]->way.path, blocks[1]->way.path};
+
+	if (blocks[0]->way.by_mount || blocks[1]->way.by_mount)
+		taken_note(TRACED_MOUNT);
 	/* No such call is a cancellation point. */
 	return errand->natively(errand, dirfds, paths);
 }

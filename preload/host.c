@@ -11,6 +11,7 @@
 #include "base/own.h"
 #include "preload/boot.h"
 #include "preload/real.h"
+#include "preload/taken.h"
 
 enum { TRIES_MAX = 100, PAGE = 4096, LISTED_MAX = 13 };
 
@@ -50,6 +51,13 @@ static long result_of(long result)
 	return result == -1 ? -errno : result;
 }
 
+/* The host lacks the call, and we go on without it. */
+static int lacks(void)
+{
+	taken_note(TRACED_EMULATED);
+	return -HOST_LACKS;
+}
+
 /* Makes the call, again when it was interrupted and can't be, and sets `result`. */
 #define ASK(listed, call) \
 	int before = errno; \
@@ -61,7 +69,7 @@ static long result_of(long result)
 	} \
 	errno = before; \
 	if (result < 0 && result > -4096 && !is_listed(listed, (int)-result)) \
-		result = -HOST_LACKS
+		result = lacks()
 
 enum probe { PROBE_SHARED, PROBE_PRIVATE, PROBE_ANONYMOUS, PROBE_COUNT };
 
@@ -141,7 +149,7 @@ long host_mmap(void *address, size_t length, int protection, int flags, int fd, 
 	ASK(listed_mmap, REAL(mmap)(address, length, protection, flags, fd, offset));
 
 	if (sys_is_error((void *)result) && is_refusal(result, flags, fd))
-		return -HOST_LACKS;
+		return lacks();
 	return result;
 }
 
@@ -173,7 +181,7 @@ int host_madvise(void *address, size_t length, int advice)
 
 	/* Only for advice that nobody else gives. */
 	if (result == -EPERM && advice != MADV_HWPOISON && advice != 101 /* MADV_SOFT_OFFLINE */)
-		return -HOST_LACKS;
+		return lacks();
 	return (int)result;
 }
 
@@ -226,7 +234,7 @@ int host_ftruncate(int fd, off_t length)
 	ASK(listed_ftruncate, REAL(ftruncate)(fd, length));
 
 	if (result == -EPERM && !is_sealed(fd))
-		return -HOST_LACKS;
+		return lacks();
 	return (int)result;
 }
 
@@ -235,7 +243,7 @@ int host_fallocate(int fd, int mode, off_t offset, off_t length)
 	ASK(listed_fallocate, REAL(fallocate)(fd, mode, offset, length));
 
 	if (result == -EPERM && !is_sealed(fd))
-		return -HOST_LACKS;
+		return lacks();
 	return (int)result;
 }
 

@@ -23,6 +23,7 @@
 #include "preload/ask.h"
 #include "preload/boot.h"
 #include "preload/pool.h"
+#include "preload/taken.h"
 
 enum { PLACES = 64, NAME_ROOM = 80, FAILURES_MAX = 3 };
 
@@ -215,8 +216,10 @@ int known_open(const struct known_name *name, int flags, struct stat *ret_status
 		fd_flags &= ~O_NOFOLLOW;
 	fd = may_go(&path) ? sys_openat(path.folder, path.bytes, fd_flags, 0) : -EACCES;
 	if (fd >= 0 && sys_fstat(fd, ret_status) == 0 && is_so(name, &fact, ret_status) &&
-	    may_create(ret_status, flags))
+	    may_create(ret_status, flags)) {
+		taken_note(TRACED_KNOWN);
 		return fd;
+	}
 	fd_close_at(&fd);
 	look_after_folders();
 	return KNOWN_NOT;
@@ -237,6 +240,7 @@ int known_stat(const struct known_name *name, struct stat *ret_status)
 		return KNOWN_NOT;
 	}
 	*ret_status = status;
+	taken_note(TRACED_KNOWN);
 	return 0;
 }
 

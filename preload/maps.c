@@ -22,6 +22,7 @@
 #include "preload/real.h"
 #include "preload/refresh.h"
 #include "preload/resize.h"
+#include "preload/taken.h"
 #include "preload/trace.h"
 
 #ifndef MAP_UNINITIALIZED
@@ -412,8 +413,10 @@ static long map(const struct wish *wish)
 	/* What a new mapping shows is what the file has. */
 	if (!(wish->flags & MAP_ANONYMOUS))
 		views_release();
-	if (is_to_be_emulated(wish))
+	if (is_to_be_emulated(wish)) {
+		taken_note(TRACED_EMULATED);
 		return (wish->flags & MAP_ANONYMOUS) ? share_anonymous(wish) : view_file(wish);
+	}
 	if (views_any() && (wish->flags & MAP_FIXED))
 		push_before(&range);
 	if (views_any())

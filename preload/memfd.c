@@ -35,17 +35,6 @@ enum {
 	ONLY_MEMFDS = MFD_ALLOW_SEALING | MFD_HUGETLB,
 };
 
-/* Whether there is memory at an address to be read: asked by a call that reads it, unless it is 0,
- * and then fails. Of 8 bytes that begin at a multiple of 8 all are there, or none. */
-static bool is_readable(const char *address)
-{
-	enum { NO_SUCH_WAY = 99 };
-	uintptr_t word = (uintptr_t)address / WORD * WORD;
-
-	return word && sys_call(SYS_rt_sigprocmask, NO_SUCH_WAY, (long)word, 0, WORD, 0, 0) !=
-	                       -EFAULT;
-}
-
 /* As the kernel does it. */
 static int judge_name(const char *name)
 {
@@ -54,7 +43,7 @@ static int judge_name(const char *name)
 		const char *at = name + i;
 
 		__asm__("" : "+r"(at));
-		if ((i == 0 || (uintptr_t)at % WORD == 0) && !is_readable(at))
+		if ((i == 0 || (uintptr_t)at % WORD == 0) && !sys_can_read(at))
 			return -EFAULT;
 		if (!*at)
 			return 0;

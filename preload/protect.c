@@ -12,6 +12,7 @@
 #include "preload/maps.h"
 #include "preload/real.h"
 #include "preload/refresh.h"
+#include "preload/taken.h"
 #include "preload/views_i.h"
 
 static bool is_aligned(const void *address)
@@ -76,6 +77,8 @@ int protect_unmap_locked(void *address, size_t length)
 	if (result < 0)
 		return result;
 	had_views = views_in(&range);
+	if (had_views)
+		taken_note(TRACED_EMULATED);
 	views_push_in(&range);
 	result = views_have_aliases(&range) ? unmap_parts(&range) : unmap_range(&range);
 	/* Other views of the same file. */
@@ -195,9 +198,11 @@ static int protect_locked(void *address, size_t length, int protection)
 	if (range.length == 0)
 		return length ? -ENOMEM : 0;
 	for (struct view *view = views_in(&range); view && view->start < range_end(&range);
-	     view = views_next(view))
+	     view = views_next(view)) {
+		taken_note(TRACED_EMULATED);
 		if ((protection & PROT_WRITE) && !view->may_write)
 			return -EACCES;
+	}
 	views_push_in(&range);
 	has_hole = stop_at_gone(&range);
 	if (range.length && !views_have_aliases(&range))
@@ -302,6 +307,7 @@ static int sync_locked(void *address, size_t length, int flags)
 	if (views_in(&range)) {
 		int synced = sync_views(&range, flags);
 
+		taken_note(TRACED_EMULATED);
 		result = result < 0 ? result : synced;
 	}
 	return result == 0 && views_have_gone(&range) ? -ENOMEM : result;

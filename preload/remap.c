@@ -12,6 +12,7 @@
 #include "preload/lock.h"
 #include "preload/maps.h"
 #include "preload/real.h"
+#include "preload/taken.h"
 
 struct move {
 	struct range old;
@@ -144,6 +145,7 @@ static long remap_view(const struct move *move)
 	const struct view *view = views_first(move->old.start);
 	bool is_to_move = move->flags & (MREMAP_FIXED | MREMAP_DONTUNMAP);
 
+	taken_note(TRACED_EMULATED);
 	if (!move->old.length && view->kind == VIEW_PRIVATE)
 		return -EINVAL;
 	if (move->old.length && move->new_size < move->old.length && !is_to_move) {

@@ -17,6 +17,7 @@
 #include "preload/host.h"
 #include "preload/presence.h"
 #include "preload/sysv.h"
+#include "preload/taken.h"
 
 enum {
 	PLACES = 256, /* a power of two */
@@ -125,7 +126,11 @@ static struct queue_stamp stamp_of(uint32_t pid)
 /* Whoever has no presence, such as a forked child that got none, works on nothing. */
 static struct place *enter_live(const struct shared_key *key, struct presence_self *ret_self)
 {
-	return presence_self(ret_self) ? enter(key, PLACE_LIVE) : NULL;
+	struct place *place = presence_self(ret_self) ? enter(key, PLACE_LIVE) : NULL;
+
+	if (place)
+		taken_note(TRACED_MEMORY);
+	return place;
 }
 
 int shared_semop(int id, const struct sembuf *operations, size_t count)

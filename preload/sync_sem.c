@@ -8,6 +8,7 @@
 
 #include "preload/export.h"
 #include "preload/sync.h"
+#include "preload/taken.h"
 
 static bool is_served(const sem_t *sem, struct views_place *ret_place)
 {
@@ -16,7 +17,10 @@ static bool is_served(const sem_t *sem, struct views_place *ret_place)
 	if (!views_any())
 		return false;
 	memcpy(&words, sem, sizeof words);
-	return words.shared && views_find(sem, sizeof *sem, ret_place);
+	if (!words.shared || !views_find(sem, sizeof *sem, ret_place))
+		return false;
+	taken_note(TRACED_EMULATED);
+	return true;
 }
 
 /* Changes the value by `step` if it is not 0 and to be taken from. Returns 0, -EAGAIN, -EOVERFLOW
