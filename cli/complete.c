@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* shmemu complete WORD...: what the last word of a command line may become, for the completion of
  * shells, which are a few lines each (see cli/completion). A candidate to a line, with a tab and
- * what it means; or ":folders", or ":command N": the N-th word begins a command. */
+ * what it means; or ":folders", ":files", or ":command N": the N-th word begins a command. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -91,6 +91,8 @@ static void offer_value(const struct line *line, const struct subcommand_option 
 	snprintf(prefix, sizeof prefix, "--%s=", option->name);
 	if (option->complete == COMPLETE_FOLDER)
 		puts(":folders");
+	else if (option->complete == COMPLETE_FILE)
+		puts(":files");
 	else if (option->complete == COMPLETE_NAME)
 		offer_names(line, prefix);
 	else if (option->complete == COMPLETE_COLUMN)

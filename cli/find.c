@@ -15,6 +15,10 @@ static const char *const library_places[] = {
 	SHMEMU_BINDIR_TO_LIBDIR "/libshmemu.so", "../preload/libshmemu.so", NULL,
 };
 
+static const char *const tracer_places[] = {
+	SHMEMU_BINDIR_TO_LIBDIR "/" FIND_TRACER, "../trace/" FIND_TRACER, NULL,
+};
+
 static const char *const shim_places[] = {
 	SHMEMU_BINDIR_TO_LIBDIR "/libshmemu-without.so", "../without/libshmemu-without.so", NULL,
 };
@@ -58,6 +62,25 @@ void find_shim(char ret_path[static PATH_MAX])
 		     "blanks and colons", ret_path);
 }
 
+/* The dynamic loader splits LD_PRELOAD at these, and there is no way to quote them. */
+static void check_preload(const char *path)
+{
+	if (strpbrk(path, ": \t\n"))
+		fail("LD_PRELOAD can't take the path %s: move shmemu to a folder without blanks "
+		     "and colons", path);
+}
+
+void find_tracer(char ret_tracer[static PATH_MAX], char ret_library[static PATH_MAX])
+{
+	char folder[PATH_MAX];
+
+	own_folder(folder);
+	find(folder, tracer_places, "the tracer", ret_tracer);
+	find(folder, library_places, "the library", ret_library);
+	check_preload(ret_tracer);
+	check_preload(ret_library);
+}
+
 void find_parts(struct parts *ret_parts)
 {
 	char folder[PATH_MAX];
@@ -65,8 +88,5 @@ void find_parts(struct parts *ret_parts)
 	own_folder(folder);
 	find(folder, daemon_places, "the daemon", ret_parts->daemon);
 	find(folder, library_places, "the library", ret_parts->library);
-	/* The dynamic loader splits LD_PRELOAD at these, and there is no way to quote them. */
-	if (strpbrk(ret_parts->library, ": \t\n"))
-		fail("LD_PRELOAD can't take the path %s: move shmemu to a folder without blanks "
-		     "and colons", ret_parts->library);
+	check_preload(ret_parts->library);
 }

@@ -14,6 +14,11 @@ struct parts {
 /* Ends the program with one line if either is not there. */
 void find_parts(struct parts *ret_parts);
 
+#define FIND_TRACER "libshmemu-trace.so"
+
+/* What `shmemu trace` puts before the library, and that. The same. */
+void find_tracer(char ret_tracer[static PATH_MAX], char ret_library[static PATH_MAX]);
+
 /* The library that `shmemu without` puts beneath programs. The same. */
 void find_shim(char ret_path[static PATH_MAX]);
 

@@ -14,6 +14,7 @@
 const struct subcommand *const subcommands[] = {
 	&run_subcommand,
 	&without_subcommand,
+	&trace_subcommand,
 	&ls_subcommand,
 	&df_subcommand,
 	&top_subcommand,

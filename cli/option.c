@@ -2,6 +2,7 @@
 #include "cli/option.h"
 
 #include <getopt.h>
+#include <limits.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -45,15 +46,22 @@ static bool has_own_h(const struct subcommand *subcommand)
 	return option->name;
 }
 
+static const char *letters_of(const struct subcommand *subcommand)
+{
+	return subcommand->short_options ? subcommand->short_options : "";
+}
+
 int option_next(const struct subcommand *subcommand, int argc, char **argv)
 {
 	const char *name = subcommand->name;
 	struct option table[OPTIONS_MAX];
+	char letters[OPTIONS_MAX];
 	int letter;
 
 	make_table(subcommand, table);
+	snprintf(letters, sizeof letters, "%s%s", order_of(subcommand), letters_of(subcommand));
 	opterr = 0;
-	letter = getopt_long(argc, argv, order_of(subcommand), table, NULL);
+	letter = getopt_long(argc, argv, letters, table, NULL);
 	if (letter == OPTION_HELP || (letter == 'h' && !has_own_h(subcommand))) {
 		option_help(subcommand);
 		exit(EXIT_SUCCESS);
@@ -109,8 +117,18 @@ static size_t width_of(const struct subcommand_option *option)
 	return strlen(option->name) + (option->value ? 1 + strlen(option->value) : 0);
 }
 
-static void print_options(const struct subcommand_option *options)
+/* In place of the blanks before it. */
+static void print_letter(const struct subcommand *subcommand, int letter)
 {
+	if (letter < UCHAR_MAX && strchr(letters_of(subcommand), letter))
+		printf("  -%c, ", letter);
+	else
+		printf("%*s", INDENT, "");
+}
+
+static void print_options(const struct subcommand *subcommand)
+{
+	const struct subcommand_option *options = subcommand->options;
 	size_t widest = 0;
 
 	for (const struct subcommand_option *option = options; option->name; option++)
@@ -119,7 +137,8 @@ static void print_options(const struct subcommand_option *options)
 	for (const struct subcommand_option *option = options; option->name; option++) {
 		if (!option->help)
 			continue;
-		printf("%*s--%s%s%s%*s", INDENT, "", option->name, option->value ? "=" : "",
+		print_letter(subcommand, option->letter);
+		printf("--%s%s%s%*s", option->name, option->value ? "=" : "",
 		       option->value ? option->value : "",
 		       (int)(widest - width_of(option) + GAP), "");
 		print_wrapped(option->help, INDENT + 2 + widest + GAP);
@@ -137,7 +156,7 @@ void option_help(const struct subcommand *subcommand)
 		subcommand->list();
 		putchar('\n');
 	}
-	print_options(subcommand->options);
+	print_options(subcommand);
 	if (subcommand->after) {
 		putchar('\n');
 		print_wrapped(subcommand->after, 0);

@@ -11,6 +11,7 @@ enum { EXIT_TOOL = 125, EXIT_NOT_EXECUTABLE = 126, EXIT_NOT_FOUND = 127 };
 enum complete {
 	COMPLETE_NOTHING,
 	COMPLETE_FOLDER,
+	COMPLETE_FILE,
 	COMPLETE_NAME,    /* of a segment, semaphore or queue */
 	COMPLETE_THING,   /* a word of `shmemu without`, up to "--"; then a command */
 	COMPLETE_COMMAND, /* a command with its arguments */
@@ -49,6 +50,7 @@ struct subcommand {
 	const char *about;        /* a paragraph */
 	const char *after;        /* the same, behind the options; or NULL */
 	void (*list)(void);       /* prints what comes between about and options; or NULL */
+	const char *short_options; /* those letters that have one in getopt's form; or NULL */
 	const struct subcommand_option *options; /* up to one without a name */
 	enum complete operands;
 	int (*run)(int argc, char **argv); /* its name is argv[0]; returns the exit status */
@@ -65,6 +67,7 @@ extern const struct subcommand load_subcommand;
 extern const struct subcommand limit_subcommand;
 extern const struct subcommand doctor_subcommand;
 extern const struct subcommand upgrade_subcommand;
+extern const struct subcommand trace_subcommand;
 extern const struct subcommand complete_subcommand;
 
 /* Up to NULL. Those of our own use come last. */

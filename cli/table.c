@@ -232,13 +232,19 @@ static void wrap(struct libscols_table *table)
 	wrap_column(table, last, width - taken);
 }
 
-void table_print(struct libscols_table *table)
+void table_print_to(struct libscols_table *table, FILE *stream)
 {
-	if (isatty(STDOUT_FILENO) && !scols_table_is_json(table))
+	scols_table_set_stream(table, stream);
+	if (isatty(fileno(stream)) && !scols_table_is_json(table))
 		wrap(table);
-	if (scols_print_table(table) != 0 || fflush(stdout) != 0)
+	if (scols_print_table(table) != 0 || fflush(stream) != 0)
 		fail("cannot write the table");
 	scols_unref_table(table);
+}
+
+void table_print(struct libscols_table *table)
+{
+	table_print_to(table, stdout);
 }
 
 /* As wide as the terminal is, if it is one. */

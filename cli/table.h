@@ -7,6 +7,7 @@
 #include <libsmartcols/libsmartcols.h>
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdio.h>
 
 #include "cli/colour.h"
 
@@ -41,6 +42,7 @@ char *table_wrap_words(const char *text, size_t room);
 
 /* Prints it, and frees it. On a terminal, columns with SCOLS_FL_WRAP have lines of whole words. */
 void table_print(struct libscols_table *table);
+void table_print_to(struct libscols_table *table, FILE *stream);
 
 /* A line beneath a table, in lines that fit on a terminal. */
 void table_print_verdict(const char *verdict);

@@ -7,6 +7,7 @@ _shmemu() {
 	while IFS= read -r line; do
 		case $line in
 		:folders) mapfile -t -O "${#COMPREPLY[@]}" COMPREPLY < <(compgen -d -S / -- "${word#*=}"); compopt -o nospace ;;
+		:files) mapfile -t -O "${#COMPREPLY[@]}" COMPREPLY < <(compgen -f -- "${word#*=}"); compopt -o filenames ;;
 		':command '*)
 			if declare -F _command_offset >/dev/null; then
 				_command_offset $((${line#* } + 1))

@@ -6,6 +6,9 @@ function __shmemu_complete
 			case :folders
 				set -l prefix (string replace --regex '=.*' '=' -- $words[-1])
 				string replace --regex '^' -- $prefix (__fish_complete_directories (string replace --regex '^[^=]*=' '' -- $words[-1]))
+			case :files
+				set -l prefix (string replace --regex '=.*' '=' -- $words[-1])
+				string replace --regex '^' -- $prefix (__fish_complete_path (string replace --regex '^[^=]*=' '' -- $words[-1]))
 			case ':command *'
 				set -l first (math (string replace ':command ' '' -- $line) + 1)
 				complete --do-complete (string join ' ' -- $words[$first..-1])

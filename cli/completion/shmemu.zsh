@@ -5,6 +5,7 @@ local -a plain open
 for line in ${(f)"$($words[1] complete "${(@)words[2,CURRENT]}" 2>/dev/null)"}; do
 	case $line in
 	:folders) compset -P '*=' && _files -/ ;;
+	:files) compset -P '*=' && _files ;;
 	':command '*)
 		shift $((${line#* } + 1)) words
 		((CURRENT -= ${line#* } + 1))

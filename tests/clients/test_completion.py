@@ -48,6 +48,9 @@ LINES = [
     ("shmemu ls --output=NAME,BIR", "shmemu ls --output=NAME,BIRTH "),
     ("shmemu top --it", "shmemu top --iterations="),
     ("shmemu rm only-o", "shmemu rm only-one "),
+    ("shmemu trace --cou", "shmemu trace --count "),
+    ("shmemu trace --output=@/inn", "shmemu trace --output=@/inner-folder/"),
+    ("shmemu trace --json -- slee", "shmemu trace --json -- sleep"),
 ]
 CONTROL = re.compile(r"\x1b\[[0-9;?<>=]*[a-zA-Z]|\x1b[()][A-Z0-9]|\x1b\][^\x07\x1b]*(?:\x07|\x1b\\)|\x1b[=>]|\x07|[\x00-\x08\x0e\x0f]")
 
