@@ -80,8 +80,7 @@ static uint64_t heap_of(const struct arena *arena)
 static void write_all(int fd, const char *bytes, uint64_t at, size_t size)
 {
 	while (size) {
-		ssize_t written = sys_call(SYS_pwrite64, fd, (long)bytes, (long)size, (long)at, 0,
-		                           0);
+		ssize_t written = sys_pwrite(fd, bytes, size, at);
 
 		if (written == -EINTR)
 			continue;
@@ -134,8 +133,7 @@ static int write_zeros(int fd, uint64_t at, uint64_t size)
 
 	while (size) {
 		size_t part = size < PART ? (size_t)size : PART;
-		ssize_t written = sys_call(SYS_pwrite64, fd, (long)zeros, (long)part, (long)at, 0,
-		                           0);
+		ssize_t written = sys_pwrite(fd, zeros, part, at);
 
 		if (written == -EINTR)
 			continue;
@@ -154,8 +152,7 @@ static int write_again(struct arena *arena, uint64_t at, uint64_t size)
 
 	while (size) {
 		size_t most = size < PART ? (size_t)size : PART;
-		ssize_t got = sys_call(SYS_pread64, arena->fd, (long)part, (long)most, (long)at, 0,
-		                       0);
+		ssize_t got = sys_pread(arena->fd, part, most, at);
 		ssize_t written;
 
 		if (got == -EINTR)
@@ -163,8 +160,7 @@ static int write_again(struct arena *arena, uint64_t at, uint64_t size)
 		if (got <= 0)
 			return got < 0 ? (int)got : write_zeros(arena->fd, at, size);
 		do
-			written = sys_call(SYS_pwrite64, arena->fd, (long)part, got, (long)at, 0,
-			                   0);
+			written = sys_pwrite(arena->fd, part, got, at);
 		while (written == -EINTR);
 		if (written <= 0)
 			return written < 0 ? (int)written : -ENOSPC;
@@ -192,8 +188,7 @@ static int back(struct arena *arena, uint64_t at, uint64_t size)
 	if (back_mapped(arena, from, to - from))
 		return 0;
 	do
-		result = (int)sys_call(SYS_fallocate, arena->fd, 0, (long)from, (long)(to - from),
-		                       0, 0);
+		result = sys_fallocate(arena->fd, 0, from, to - from);
 	while (result == -EINTR);
 	if (result < 0 && result != -ENOSPC && result != -ENOMEM && result != -EDQUOT)
 		result = write_again(arena, from, to - from);
@@ -217,7 +212,7 @@ static int read_header(int fd, struct header *ret_header)
 
 	memset(ret_header, 0, sizeof *ret_header);
 	do
-		size = sys_call(SYS_pread64, fd, (long)ret_header, sizeof *ret_header, 0, 0, 0);
+		size = sys_pread(fd, ret_header, sizeof *ret_header, 0);
 	while (size == -EINTR);
 	return size < 0 ? (int)size : 0;
 }
@@ -231,9 +226,9 @@ static int grow_file(int fd, uint64_t size)
 
 	if (result < 0 || (uint64_t)status.st_size >= size)
 		return result;
-	if (sys_call(SYS_ftruncate, fd, (long)size, 0, 0, 0, 0) == 0)
+	if (sys_ftruncate(fd, size) == 0)
 		return 0;
-	written = sys_call(SYS_pwrite64, fd, (long)&zero, 1, (long)(size - 1), 0, 0);
+	written = sys_pwrite(fd, &zero, 1, size - 1);
 	return written < 0 ? (int)written : 0;
 }
 
@@ -252,7 +247,7 @@ static int copy_in(struct arena *arena)
 	uint64_t at = 0;
 
 	while (at < arena->shape.size) {
-		int64_t data = sys_call(SYS_lseek, arena->fd, (long)at, SEEK_DATA, 0, 0, 0);
+		int64_t data = sys_lseek(arena->fd, at, SEEK_DATA);
 		uint64_t left;
 		ssize_t got;
 
@@ -263,8 +258,7 @@ static int copy_in(struct arena *arena)
 		if (at >= arena->shape.size)
 			break;
 		left = arena->shape.size - at;
-		got = sys_call(SYS_pread64, arena->fd, (long)part,
-		               left < PART ? (long)left : PART, (long)at, 0, 0);
+		got = sys_pread(arena->fd, part, left < PART ? (long)left : PART, at);
 		if (got == -EINTR)
 			continue;
 		if (got <= 0)
@@ -554,8 +548,7 @@ static void start_anew(struct arena *arena)
 	if (!arena->is_mapped || backed <= heap_of(arena) || backed > arena->shape.size)
 		return;
 	put_number(arena, &header->backed, heap_of(arena));
-	sys_call(SYS_fallocate, arena->fd, PUNCH_HOLE | KEEP_SIZE, (long)heap_of(arena),
-	         (long)(backed - heap_of(arena)), 0, 0);
+	sys_fallocate(arena->fd, PUNCH_HOLE | KEEP_SIZE, heap_of(arena), backed - heap_of(arena));
 }
 
 void arena_commit(struct arena *arena)

@@ -36,7 +36,7 @@ int huge_is_given(int file)
 	enum { LARGEST_PAGE = 1 << 16 }; /* that any kernel has */
 	static const long large = 1L << 30; /* as a huge page of any kernel, and takes no room */
 	struct stat status;
-	int result = (int)sys_call(SYS_ftruncate, file, large, 0, 0, 0, 0);
+	int result = sys_ftruncate(file, large);
 
 	if (result == 0)
 		result = sys_fstat(file, &status);

@@ -24,6 +24,8 @@ struct semwords_head {
 	uint64_t word[];
 };
 
+_Static_assert(sizeof(struct semwords_head) == 16, "no padding: programs of 32 bits share it");
+
 /* A view of it: what bounds an access is in here. */
 struct semwords {
 	struct semwords_head *head;

@@ -58,6 +58,9 @@ struct slots_note {
 	uint64_t sequence;
 };
 
+_Static_assert(sizeof(struct slots_head) == 24 + 32 + 16 + 256 + 24 &&
+               sizeof(struct slots_note) == 16, "no padding: programs of 32 bits share it");
+
 /* A view of it. What bounds an access is in here, not in the shared memory. */
 struct slots {
 	struct slots_head *head;

@@ -16,54 +16,11 @@
 
 /* Inside a host program no call may pass through an exported libc symbol: the program, or another
  * preloaded library, may have replaced it, and libc's are cancellation points that write errno. */
-#if defined(__x86_64__) && !defined(__ILP32__)
-static inline long sys_call(long number, long a, long b, long c, long d, long e, long f)
-{
-	register long r10 __asm__("r10") = d;
-	register long r8 __asm__("r8") = e;
-	register long r9 __asm__("r9") = f;
-	long result;
-
-	__asm__ volatile("syscall"
-	                 : "=a"(result)
-	                 : "a"(number), "D"(a), "S"(b), "d"(c), "r"(r10), "r"(r8), "r"(r9)
-	                 : "rcx", "r11", "memory");
-	return result;
-}
-#elif defined(__aarch64__)
-static inline long sys_call(long number, long a, long b, long c, long d, long e, long f)
-{
-	register long x8 __asm__("x8") = number;
-	register long x0 __asm__("x0") = a;
-	register long x1 __asm__("x1") = b;
-	register long x2 __asm__("x2") = c;
-	register long x3 __asm__("x3") = d;
-	register long x4 __asm__("x4") = e;
-	register long x5 __asm__("x5") = f;
-
-	__asm__ volatile("svc 0"
-	                 : "+r"(x0)
-	                 : "r"(x8), "r"(x1), "r"(x2), "r"(x3), "r"(x4), "r"(x5)
-	                 : "memory");
-	return x0;
-}
+#if defined(__i386__)
+#include "base/sys_i386.h"
 #else
-static inline long sys_call(long number, long a, long b, long c, long d, long e, long f)
-{
-	int saved = errno;
-	long result = syscall(number, a, b, c, d, e, f);
-
-	if (result == -1)
-		result = -errno;
-	errno = saved;
-	return result;
-}
+#include "base/sys_64.h"
 #endif
-
-static inline int sys_openat(int dir, const char *path, int flags, mode_t mode)
-{
-	return (int)sys_call(SYS_openat, dir, (long)path, flags, (long)mode, 0, 0);
-}
 
 static inline int sys_close(int fd)
 {
@@ -80,11 +37,6 @@ static inline ssize_t sys_write(int fd, const void *bytes, size_t size)
 	return sys_call(SYS_write, fd, (long)bytes, (long)size, 0, 0, 0);
 }
 
-static inline int sys_fstat(int fd, struct stat *ret_status)
-{
-	return (int)sys_call(SYS_fstat, fd, (long)ret_status, 0, 0, 0, 0);
-}
-
 static inline int sys_mkdirat(int dir, const char *path, mode_t mode)
 {
 	return (int)sys_call(SYS_mkdirat, dir, (long)path, (long)mode, 0, 0, 0);
@@ -98,11 +50,6 @@ static inline int sys_fchmod(int fd, mode_t mode)
 static inline int sys_fchmodat(int dir, const char *path, mode_t mode)
 {
 	return (int)sys_call(SYS_fchmodat, dir, (long)path, (long)mode, 0, 0, 0);
-}
-
-static inline int sys_fcntl(int fd, int command, long argument)
-{
-	return (int)sys_call(SYS_fcntl, fd, command, argument, 0, 0, 0);
 }
 
 static inline int sys_flock(int fd, int operation)
@@ -160,16 +107,6 @@ static inline pid_t sys_getpid(void)
 	return (pid_t)sys_call(SYS_getpid, 0, 0, 0, 0, 0, 0);
 }
 
-static inline uid_t sys_geteuid(void)
-{
-	return (uid_t)sys_call(SYS_geteuid, 0, 0, 0, 0, 0, 0);
-}
-
-static inline gid_t sys_getegid(void)
-{
-	return (gid_t)sys_call(SYS_getegid, 0, 0, 0, 0, 0, 0);
-}
-
 /* Of the calling thread: `set` and `ret_before` are the kernel's, 64 signals in 8 bytes. */
 static inline int sys_sigmask(int how, const uint64_t *set, uint64_t *ret_before)
 {
@@ -191,7 +128,7 @@ static inline int sys_can_read(const void *address)
 /* Returns the address, or -errno as a pointer: test with sys_is_error. */
 static inline void *sys_mmap(size_t size, int protection, int flags, int fd)
 {
-	return (void *)sys_call(SYS_mmap, 0, (long)size, protection, flags, fd, 0);
+	return (void *)sys_map(0, size, protection, flags, fd, 0);
 }
 
 static inline int sys_munmap(void *address, size_t size)
@@ -205,8 +142,8 @@ static inline void sys_give(void *address, size_t size)
 	enum { READ_NONE = 0, PRIVATE = 0x02, FIXED = 0x10, ANONYMOUS = 0x20, NORESERVE = 0x4000 };
 
 	if (sys_munmap(address, size) < 0)
-		sys_call(SYS_mmap, (long)address, (long)size, READ_NONE,
-		         PRIVATE | FIXED | ANONYMOUS | NORESERVE, -1, 0);
+		sys_map((long)address, size, READ_NONE, PRIVATE | FIXED | ANONYMOUS | NORESERVE, -1,
+		        0);
 }
 
 static inline int sys_is_error(const void *address)

@@ -95,6 +95,10 @@ static enum mmap_mode mmap_setting(void)
 	const char *given = secure_getenv("SHMEMU_MMAP");
 	struct text line = TEXT_NULL;
 
+	/* What libc keeps in objects that processes share, emulated memory is to serve: known of
+	 * 64-bit programs. */
+	if (sizeof(long) < sizeof(uint64_t))
+		return MMAP_NATIVE;
 	if (!given || !*given)
 		return MMAP_AUTO;
 	for (size_t mode = 0; mode < sizeof words / sizeof words[0]; mode++) {

@@ -15,7 +15,7 @@
 
 _Static_assert(sizeof(struct dirent) == sizeof(struct dirent64) &&
                offsetof(struct dirent, d_name) == offsetof(struct dirent64, d_name),
-               "dirent64 is dirent, where a long has 64 bits");
+               "dirent64 is dirent");
 
 /* Takes `fd` over if all is well. Returns 0 or -errno. */
 static int stream_of(int fd, DIR **ret_dir)
@@ -163,7 +163,7 @@ EXPORT struct dirent *readdir(DIR *dirp)
 	return entry;
 }
 
-EXPORT_SAME(readdir64, readdir);
+EXPORT_WIDE(readdir64, readdir);
 
 static int next_copy(DIR *dir, struct dirent *ret_entry, struct dirent **ret_place)
 {
@@ -180,9 +180,8 @@ EXPORT int readdir_r(DIR *dirp, struct dirent *entry, struct dirent **result)
 	return next_copy(dirp, entry, result);
 }
 
-/* Written out: its declaration would warn that it is deprecated. */
-extern int readdir64_r(DIR *dirp, struct dirent64 *entry, struct dirent64 **result)
-	__attribute__((alias("readdir_r"), visibility("default")));
+/* As it is declared it would warn that it is deprecated. */
+WIDE_ALIAS_AS(next_copy, readdir64_r, readdir_r);
 
 EXPORT void rewinddir(DIR *dirp)
 {

@@ -62,6 +62,19 @@ __asm__(".pushsection .text\n"
         ".cfi_endproc\n"
         ".size vfork, .-vfork\n.size __vfork, .-__vfork\n"
         ".popsection\n");
+#elif defined(__i386__)
+__asm__(".pushsection .text\n"
+        ".globl vfork\n.type vfork, @function\nvfork:\n"
+        ".globl __vfork\n.type __vfork, @function\n__vfork:\n"
+        ".cfi_startproc\n"
+        "endbr32\n"
+        "subl $12, %esp\n.cfi_adjust_cfa_offset 12\n"
+        "call before_vfork\n"
+        "addl $12, %esp\n.cfi_adjust_cfa_offset -12\n"
+        "jmp *%eax\n"
+        ".cfi_endproc\n"
+        ".size vfork, .-vfork\n.size __vfork, .-__vfork\n"
+        ".popsection\n");
 #elif defined(__aarch64__)
 __asm__(".pushsection .text\n"
         ".globl vfork\n.type vfork, %function\nvfork:\n"

@@ -117,7 +117,7 @@ static bool is_of_store(int fd)
 	if (strncmp(path, "/memfd:", 7) == 0)
 		return is_number(path + 7);
 	return is_number(path + 1) && sys_fstat(fd, &file) == 0 &&
-	       (sys_call(SYS_newfstatat, AT_FDCWD, (long)path, (long)&other, 0, 0, 0) < 0 ||
+	       (sys_fstatat(AT_FDCWD, path, &other, 0) < 0 ||
 	        file.st_dev != other.st_dev || file.st_ino != other.st_ino);
 }
 

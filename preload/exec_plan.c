@@ -95,8 +95,7 @@ static bool read_line(const struct exec_plan *plan, char ret_line[static EXEC_LI
 	ssize_t size;
 
 	/* Opening a fifo would be noticed. */
-	if (sys_call(SYS_newfstatat, AT_FDCWD, (long)plan->path, (long)&status, 0, 0, 0) < 0 ||
-	    !S_ISREG(status.st_mode))
+	if (sys_fstatat(AT_FDCWD, plan->path, &status, 0) < 0 || !S_ISREG(status.st_mode))
 		return false;
 	file = sys_openat(AT_FDCWD, plan->path, O_RDONLY | O_CLOEXEC | O_NONBLOCK, 0);
 	size = file < 0 ? file : sys_read(file, ret_line, EXEC_LINE - 1);
@@ -239,7 +238,7 @@ static int copy_all(int from, int to)
 	ssize_t size;
 
 	do
-		size = sys_call(SYS_sendfile, to, from, 0, PART, 0, 0);
+		size = sys_sendfile(to, from, PART);
 	while (size > 0 || size == -EINTR);
 	return (int)size;
 }

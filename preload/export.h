@@ -6,12 +6,16 @@
 #include <errno.h>
 
 #include "preload/trace.h"
+#include "preload/wide.h"
 
 #define EXPORT __attribute__((visibility("default")))
 
 /* The same function by another name, where both have the same arguments by now. */
 #define EXPORT_SAME(name, as) \
 	extern __typeof__(name) name __attribute__((alias(#as), visibility("default")))
+
+/* The same with a 64-bit off_t: see wide.h. */
+#define EXPORT_WIDE(name, as) WIDE_ALIAS(name, as)
 
 /* >= 0 stays and leaves errno alone; -errno becomes -1 and errno. */
 static inline long export_long(long result)

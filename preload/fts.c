@@ -570,9 +570,9 @@ EXPORT FTS *fts_open(char *const *path_argv, int options, order_of *compar)
 	return NULL;
 }
 
-_Static_assert(sizeof(FTS) == sizeof(FTS64) && sizeof(FTSENT) == sizeof(FTSENT64),
-               "FTS64 is FTS");
-EXPORT_SAME(fts64_open, fts_open);
-EXPORT_SAME(fts64_read, fts_read);
-EXPORT_SAME(fts64_children, fts_children);
-EXPORT_SAME(fts64_close, fts_close);
+WIDE_SAME(FTS, FTS64);
+WIDE_SAME(FTSENT, FTSENT64);
+EXPORT_WIDE(fts64_open, fts_open);
+EXPORT_WIDE(fts64_read, fts_read);
+EXPORT_WIDE(fts64_children, fts_children);
+EXPORT_WIDE(fts64_close, fts_close);

@@ -156,5 +156,5 @@ EXPORT int glob(const char *pattern, int flags, int (*errfunc)(const char *path,
 	return result;
 }
 
-_Static_assert(sizeof(glob_t) == sizeof(glob64_t), "glob64_t is glob_t");
-EXPORT_SAME(glob64, glob);
+WIDE_SAME(glob_t, glob64_t);
+EXPORT_WIDE(glob64, glob);

@@ -258,21 +258,21 @@ EXPORT int dup3(int fd, int number, int flags)
 }
 
 /* The first of ours from `first` to `last`, or what comes after that. */
-static long next_guarded(long first, long last)
+static int64_t next_guarded(int64_t first, int64_t last)
 {
-	long end = highest < last ? highest : last;
+	int64_t end = highest < last ? highest : last;
 
-	for (long fd = first; fd <= end; fd++)
+	for (int64_t fd = first; fd <= end; fd++)
 		if (guard_owns((int)fd))
 			return fd;
 	return last + 1;
 }
 
 /* Closes all from `first` to `last` but ours. Returns 0, or -1 and errno. */
-static int close_others(long first, long last, int flags)
+static int close_others(int64_t first, int64_t last, int flags)
 {
 	while (first <= last) {
-		long next = next_guarded(first, last);
+		int64_t next = next_guarded(first, last);
 
 		if (next > first &&
 		    REAL(close_range)((unsigned)first, (unsigned)(next - 1), flags) < 0)

@@ -118,8 +118,7 @@ bool host_can_map(int fd)
 		return false;
 	if (S_ISCHR(status.st_mode))
 		return status.st_rdev == makedev(1, 5); /* /dev/zero */
-	if (!S_ISREG(status.st_mode) ||
-	    sys_call(SYS_fstatfs, fd, (long)&system, 0, 0, 0, 0) < 0)
+	if (!S_ISREG(status.st_mode) || sys_fstatfs(fd, &system) < 0)
 		return false;
 	return system.f_type != 0x9fa0 /* proc */ && system.f_type != 0x62656572 /* sysfs */ &&
 	       system.f_type != 0x64626720 /* debugfs */ &&

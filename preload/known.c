@@ -127,7 +127,7 @@ static bool may_go(const struct number_path *path)
 	struct stat root;
 
 	return !path->by_descriptor ||
-	       (sys_call(SYS_newfstatat, known.folder.fd, (long)".", (long)&root, 0, 0, 0) == 0 &&
+	       (sys_fstatat(known.folder.fd, ".", &root, 0) == 0 &&
 	        root.st_dev == known.folder.device && root.st_ino == known.folder.inode);
 }
 
@@ -234,7 +234,7 @@ int known_stat(const struct known_name *name, struct stat *ret_status)
 	if (!find(name, &fact, &path))
 		return KNOWN_NOT;
 	if (!may_go(&path) ||
-	    sys_call(SYS_newfstatat, path.folder, (long)path.bytes, (long)&status, 0, 0, 0) < 0 ||
+	    sys_fstatat(path.folder, path.bytes, &status, 0) < 0 ||
 	    !is_so(name, &fact, &status)) {
 		look_after_folders();
 		return KNOWN_NOT;
@@ -269,8 +269,8 @@ static int map_marks(int file)
 	if (!(sys_fcntl(file, F_GET_SEALS, 0) & F_SEAL_SHRINK) || sys_fstat(file, &status) < 0 ||
 	    status.st_size < (off_t)sizeof *old)
 		return -EPROTO;
-	page = (void *)sys_call(SYS_mmap, (long)old, sizeof *old, PROT_READ,
-	                        MAP_SHARED | (old ? MAP_FIXED : 0), file, 0);
+	page = (void *)sys_map((long)old, sizeof *old, PROT_READ,
+	                       MAP_SHARED | (old ? MAP_FIXED : 0), file, 0);
 	if (sys_is_error(page)) {
 		/* There may be nothing at all now. */
 		atomic_store(&known.marks, NULL);
@@ -303,7 +303,7 @@ static int keep(struct kept *kept, int *fd)
 static int check_worker(int files, const char *number, int marks)
 {
 	struct stat theirs, ours;
-	int result = (int)sys_call(SYS_newfstatat, files, (long)number, (long)&theirs, 0, 0, 0);
+	int result = sys_fstatat(files, number, &theirs, 0);
 
 	if (result == 0)
 		result = sys_fstat(marks, &ours);

@@ -186,8 +186,7 @@ static bool is_on_tmpfs(int fd)
 {
 	struct statfs system;
 
-	return sys_call(SYS_fstatfs, fd, (long)&system, 0, 0, 0, 0) == 0 &&
-	       system.f_type == TMPFS_MAGIC;
+	return sys_fstatfs(fd, &system) == 0 && system.f_type == TMPFS_MAGIC;
 }
 
 /* What the kernel says of a mapping of that file, in its order. Returns 0 or -errno. */
@@ -202,7 +201,7 @@ static int judge(const struct wish *wish, bool *ret_may_write)
 		return -EBADF;
 	if (wish->length == 0)
 		return -EINVAL;
-	if (page_up(wish->length) == 0 || page_up(wish->length) > (size_t)1 << 47)
+	if (page_up(wish->length) == 0 || page_up(wish->length) > ADDRESSES + VIEW_PAGE)
 		return -ENOMEM;
 	if (wish->offset < 0 || wish->offset > INT64_MAX - (off_t)page_up(wish->length))
 		return -EOVERFLOW;
@@ -518,7 +517,7 @@ EXPORT void *mmap(void *addr, size_t length, int prot, int flags, int fd, off_t 
 	return map_carefully(addr, length, prot, flags, fd, offset);
 }
 
-EXPORT_SAME(mmap64, mmap);
+EXPORT_WIDE(mmap64, mmap);
 
 void views_unmap_quiet_locked(void *address, size_t length)
 {

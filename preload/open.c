@@ -138,7 +138,8 @@ __attribute__((noinline)) static int open_carefully(const char *path, int flags,
 
 /* A list of one argument is passed as the argument is, and one that is not there is not looked at.
  */
-EXPORT int open_file(const char *pathname, int flags, mode_t mode) __asm__("open");
+EXPORT int open_file(const char *pathname, int flags, mode_t mode)
+	WIDE_SYMBOL(open, open64);
 EXPORT int open_file(const char *pathname, int flags, mode_t mode)
 {
 	if (way_is_plainly_foreign(AT_FDCWD, pathname) && !(flags & O_TRUNC) && REAL_IS_THERE(open))
@@ -154,7 +155,8 @@ __attribute__((noinline)) static int open_carefully_at(int dirfd, const char *pa
 	return opened(open_ours("openat", dirfd, path, flags, mode), flags);
 }
 
-EXPORT int open_file_at(int dirfd, const char *pathname, int flags, mode_t mode) __asm__("openat");
+EXPORT int open_file_at(int dirfd, const char *pathname, int flags, mode_t mode)
+	WIDE_SYMBOL(openat, openat64);
 EXPORT int open_file_at(int dirfd, const char *pathname, int flags, mode_t mode)
 {
 	if (way_is_plainly_foreign(dirfd, pathname) && !(flags & O_TRUNC) && REAL_IS_THERE(openat))
@@ -172,7 +174,7 @@ EXPORT int creat(const char *pathname, mode_t mode)
 }
 
 /* Without a mode there must be no O_CREAT: glibc ends the program. */
-EXPORT int __open_2(const char *pathname, int flags);
+EXPORT int __open_2(const char *pathname, int flags) WIDE_SYMBOL(__open_2, __open64_2);
 EXPORT int __open_2(const char *pathname, int flags)
 {
 	if (takes_mode(flags) || way_is_foreign(AT_FDCWD, pathname))
@@ -180,7 +182,8 @@ EXPORT int __open_2(const char *pathname, int flags)
 	return open_ours("__open_2", AT_FDCWD, pathname, flags, 0);
 }
 
-EXPORT int __openat_2(int dirfd, const char *pathname, int flags);
+EXPORT int __openat_2(int dirfd, const char *pathname, int flags)
+	WIDE_SYMBOL(__openat_2, __openat64_2);
 EXPORT int __openat_2(int dirfd, const char *pathname, int flags)
 {
 	if (takes_mode(flags) || way_is_foreign(dirfd, pathname))
@@ -190,10 +193,8 @@ EXPORT int __openat_2(int dirfd, const char *pathname, int flags)
 
 int __open64_2(const char *pathname, int flags);
 int __openat64_2(int dirfd, const char *pathname, int flags);
-extern __typeof__(open_file) open_file64 __asm__("open64")
-	__attribute__((alias("open"), visibility("default")));
-extern __typeof__(open_file_at) open_file_at64 __asm__("openat64")
-	__attribute__((alias("openat"), visibility("default")));
-EXPORT_SAME(creat64, creat);
-EXPORT_SAME(__open64_2, __open_2);
-EXPORT_SAME(__openat64_2, __openat_2);
+WIDE_ALIAS_AS(open_file, open64, open);
+WIDE_ALIAS_AS(open_file_at, openat64, openat);
+EXPORT_WIDE(creat64, creat);
+EXPORT_WIDE(__open64_2, __open_2);
+EXPORT_WIDE(__openat64_2, __openat_2);

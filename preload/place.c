@@ -123,9 +123,8 @@ static void look_for_mount(void)
 	bool found;
 
 	/* Whatever is on a disk is none. */
-	found = sys_call(SYS_newfstatat, AT_FDCWD, (long)".", (long)&status, 0, 0, 0) == 0 &&
-	        major(status.st_dev) == 0 &&
-	        sys_call(SYS_statfs, (long)".", (long)&system, 0, 0, 0, 0) == 0 &&
+	found = sys_fstatat(AT_FDCWD, ".", &status, 0) == 0 &&
+	        major(status.st_dev) == 0 && sys_statfs(".", &system) == 0 &&
 	        system.f_type == FUSE_MAGIC && read_mounts(&lines) &&
 	        is_shmfs(status.st_dev, lines.memory);
 	pages_deinit(&lines);

@@ -24,8 +24,13 @@ void points_acquire(void)
 		views_acquire();
 }
 
+extern ssize_t __pread_chk(int fd, void *buf, size_t count, off_t offset, size_t room)
+	WIDE_SYMBOL(__pread_chk, __pread64_chk);
+
 #define CALL(result, name, arguments)
 #define SAME(name, as)
+#define WIDE(name, as)
+#define TIMED(name, as)
 #define PASSED(result, name, arguments)
 /* Where there are no points it costs two looks and one jump, and takes no stack. */
 #define TALKS(result, name, parameters, arguments) \
@@ -56,12 +61,12 @@ void points_acquire(void)
 #include "preload/calls.def"
 
 _Static_assert(sizeof(off_t) == sizeof(off64_t), "pread64 is pread");
-EXPORT_SAME(pread64, pread);
-EXPORT_SAME(pwrite64, pwrite);
-EXPORT_SAME(preadv64, preadv);
-EXPORT_SAME(pwritev64, pwritev);
-EXPORT_SAME(preadv64v2, preadv2);
-EXPORT_SAME(pwritev64v2, pwritev2);
+EXPORT_WIDE(pread64, pread);
+EXPORT_WIDE(pwrite64, pwrite);
+EXPORT_WIDE(preadv64, preadv);
+EXPORT_WIDE(pwritev64, pwritev);
+EXPORT_WIDE(preadv64v2, preadv2);
+EXPORT_WIDE(pwritev64v2, pwritev2);
 
 /* By names that old programs and libc's own libraries use, or no header has here. */
 #define ALSO(name, as) \
@@ -70,8 +75,8 @@ EXPORT_SAME(pwritev64v2, pwritev2);
 
 ALSO(__read, read);
 ALSO(__write, write);
-ALSO(__pread64, pread);
-ALSO(__pwrite64, pwrite);
-ALSO(__pread64_chk, __pread_chk);
-ALSO(sendfile64, sendfile);
+WIDE_ALSO(__pread64, pread, pread64);
+WIDE_ALSO(__pwrite64, pwrite, pwrite64);
+WIDE_ALIAS_AS(__pread_chk, __pread64_chk, __pread_chk);
+EXPORT_WIDE(sendfile64, sendfile);
 ALSO(__getdelim, getdelim);

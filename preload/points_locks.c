@@ -17,7 +17,7 @@ static off_t start_of(int fd, const struct flock *lock)
 	off_t base = 0;
 
 	if (lock->l_whence == SEEK_CUR) {
-		base = sys_call(SYS_lseek, fd, 0, SEEK_CUR, 0, 0, 0);
+		base = sys_lseek(fd, 0, SEEK_CUR);
 	} else if (lock->l_whence == SEEK_END) {
 		if (sys_fstat(fd, &status) < 0)
 			return -1;
@@ -96,7 +96,7 @@ __attribute__((noinline)) static int talk_of_locks(int fd, int command, void *ar
 }
 
 /* A list of one argument is passed as the argument is. */
-EXPORT int points_fcntl(int fd, int command, void *argument) __asm__("fcntl");
+EXPORT int points_fcntl(int fd, int command, void *argument) WIDE_SYMBOL(fcntl, fcntl64);
 EXPORT int points_fcntl(int fd, int command, void *argument)
 {
 	if (points_any())
@@ -121,6 +121,5 @@ EXPORT int lockf(int fd, int command, off_t size)
 }
 
 _Static_assert(sizeof(off_t) == sizeof(off64_t), "lockf64 is lockf");
-EXPORT_SAME(lockf64, lockf);
-extern __typeof__(points_fcntl) points_fcntl64 __asm__("fcntl64")
-	__attribute__((alias("fcntl"), visibility("default")));
+EXPORT_WIDE(lockf64, lockf);
+WIDE_ALIAS_AS(points_fcntl, fcntl64, fcntl);

@@ -12,6 +12,9 @@
 enum { VERSION_FIRST = 2, VERSION_MASK = 0x7fff, VERSION_HIDDEN = 0x8000 };
 enum { WORD_BITS = sizeof(ElfW(Addr)) * 8 };
 
+/* One for both classes of ELF. */
+#define SYMBOL_TYPE(info) ((info) & 0xf)
+
 /* One the loader has, as DT_GNU_HASH has it. */
 struct object {
 	const ElfW(Sym) *symbols;
@@ -121,7 +124,7 @@ static void *find_behind_us(const char *name)
 		const ElfW(Sym) *symbol = object.hash ? find_in(&object, name, hash) : NULL;
 
 		/* Which one it is such a function is to say. */
-		if (!object.hash || (symbol && ELF64_ST_TYPE(symbol->st_info) == STT_GNU_IFUNC))
+		if (!object.hash || (symbol && SYMBOL_TYPE(symbol->st_info) == STT_GNU_IFUNC))
 			return NULL;
 		if (symbol)
 			return (void *)(map->l_addr + symbol->st_value);
@@ -158,12 +161,16 @@ static void find_all(void)
 {
 #define CALL(result, name, arguments)
 #define SAME(name, as)
-#define PASSED(result, name, arguments) real_find(&real_table.name, #name);
-#define TALKS(result, name, parameters, arguments) real_find(&real_table.name, #name);
-#define TELLS(result, name, parameters, arguments) real_find(&real_table.name, #name);
+#define WIDE(name, as)
+#define TIMED(name, as)
+#define PASSED(result, name, arguments) real_find(&real_table.name, real_name(#name));
+#define TALKS(result, name, parameters, arguments) real_find(&real_table.name, real_name(#name));
+#define TELLS(result, name, parameters, arguments) real_find(&real_table.name, real_name(#name));
 #include "preload/calls.def"
 #undef CALL
 #undef SAME
+#undef WIDE
+#undef TIMED
 #undef PASSED
 #undef TALKS
 #undef TELLS

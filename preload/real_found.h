@@ -6,12 +6,16 @@
 struct real {
 #define CALL(result, name, arguments)
 #define SAME(name, as)
+#define WIDE(name, as)
+#define TIMED(name, as)
 #define PASSED(result, name, arguments) result(*name) arguments;
 #define TALKS(result, name, parameters, arguments) result(*name) parameters;
 #define TELLS(result, name, parameters, arguments) result(*name) parameters;
 #include "preload/calls.def"
 #undef CALL
 #undef SAME
+#undef WIDE
+#undef TIMED
 #undef PASSED
 #undef TALKS
 #undef TELLS
@@ -23,6 +27,17 @@ struct real {
 extern struct real real_table;
 #pragma GCC visibility pop
 
+/* What the linker calls it: wide.h. */
+#if __SIZEOF_LONG__ == 8 || defined(SHMEMU_NARROW)
+static inline const char *real_name(const char *name)
+{
+	return name;
+}
+#else
+const char *real_name(const char *name);
+const char *real_name_timed(const char *name);
+#endif
+
 typedef void real_function(void);
 __attribute__((cold)) real_function *real_find(void *slot, const char *name);
 
@@ -30,7 +45,8 @@ __attribute__((cold)) real_function *real_find(void *slot, const char *name);
 	__builtin_expect(__atomic_load_n(&real_table.name, __ATOMIC_RELAXED) != NULL, 1)
 #define REAL(name) \
 	(REAL_IS_THERE(name) ? real_table.name \
-	                     : (__typeof__(real_table.name))real_find(&real_table.name, #name))
+	                     : (__typeof__(real_table.name))real_find(&real_table.name, \
+	                                                              real_name(#name)))
 /* After REAL_IS_THERE. */
 #define REAL_KNOWN(name) (real_table.name)
 

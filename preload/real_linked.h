@@ -6,6 +6,8 @@
 
 #define CALL(result, name, arguments)
 #define SAME(name, as)
+#define WIDE(name, as)
+#define TIMED(name, as)
 #define PASSED(result, name, arguments) \
 	extern result real_of_##name arguments __asm__("__real_" #name);
 #define TALKS(result, name, parameters, arguments) PASSED(result, name, parameters)
@@ -13,6 +15,8 @@
 #include "preload/calls.def"
 #undef CALL
 #undef SAME
+#undef WIDE
+#undef TIMED
 #undef PASSED
 #undef TALKS
 #undef TELLS

@@ -33,12 +33,16 @@ __attribute__((constructor)) static void construct(void)
 {
 #define CALL(result, name, arguments)
 #define SAME(name, as)
+#define WIDE(name, as)
+#define TIMED(name, as)
 #define PASSED(result, name, arguments) real_find(&real_table.name, #name);
 #define TALKS(result, name, parameters, arguments) real_find(&real_table.name, #name);
 #define TELLS(result, name, parameters, arguments) real_find(&real_table.name, #name);
 #include "preload/calls.def"
 #undef CALL
 #undef SAME
+#undef WIDE
+#undef TIMED
 #undef PASSED
 #undef TALKS
 #undef TELLS

@@ -119,8 +119,9 @@ static ssize_t put_zeros(const struct file *file, off_t at, size_t size)
 	ssize_t result;
 
 	if (!file->appends)
-		return sys_call(SYS_pwrite64, file->fd, (long)zeros, (long)size, at, 0, 0);
-	result = sys_call(SYS_pwritev2, file->fd, (long)&bytes, 1, at, 0, NO_APPEND);
+		return sys_pwrite(file->fd, zeros, size, at);
+	result = sys_call(SYS_pwritev2, file->fd, (long)&bytes, 1, (long)at, (long)(at >> 32),
+	                  NO_APPEND);
 	return result == -ENOSYS || result == -EINVAL ? -EOPNOTSUPP : result;
 }
 
@@ -159,8 +160,8 @@ static int advise(const struct file *file, struct range *range, int advice)
 
 	while (result == 0 && range->from < range->to) {
 		size_t size = (size_t)smaller(range->to - range->from, WINDOW);
-		void *window = (void *)sys_call(SYS_mmap, 0, (long)size, PROT_READ | PROT_WRITE,
-		                                MAP_SHARED, file->fd, range->from);
+		void *window = (void *)sys_map(0, size, PROT_READ | PROT_WRITE, MAP_SHARED,
+		                               file->fd, range->from);
 
 		if (sys_is_error(window))
 			return (int)(intptr_t)window;
@@ -179,7 +180,7 @@ static int holds_nothing(const struct file *file, off_t at, off_t end)
 
 	while (at < end) {
 		size_t size = (size_t)smaller(end - at, PIECE);
-		ssize_t got = sys_call(SYS_pread64, file->fd, (long)piece, (long)size, at, 0, 0);
+		ssize_t got = sys_pread(file->fd, piece, size, at);
 
 		if (got < 0)
 			return (int)got;
@@ -239,7 +240,7 @@ static bool has_room(const struct file *file, struct range range)
 	off_t block;
 	fsblkcnt_t left;
 
-	if (wanted <= 0 || sys_call(SYS_fstatfs, file->fd, (long)&status, 0, 0, 0, 0) < 0)
+	if (wanted <= 0 || sys_fstatfs(file->fd, &status) < 0)
 		return true;
 	block = status.f_frsize ? status.f_frsize : status.f_bsize;
 	left = sys_geteuid() == 0 ? status.f_bfree : status.f_bavail;
@@ -281,8 +282,7 @@ static int zero(struct file *file, struct range range)
 	int result;
 
 	/* It does not have that. */
-	if (sys_call(SYS_fstatfs, file->fd, (long)&status, 0, 0, 0, 0) == 0 &&
-	    status.f_type == TMPFS_MAGIC)
+	if (sys_fstatfs(file->fd, &status) == 0 && status.f_type == TMPFS_MAGIC)
 		return -EOPNOTSUPP;
 	result = wipe(file, held);
 	return result < 0 ? result : allocate(file, range);
@@ -346,7 +346,7 @@ int resize_allocate(int fd, int mode, off_t offset, off_t length)
 
 static int truncate_path(int fd, off_t length)
 {
-	return (int)sys_call(SYS_truncate, (long)way_fd_path(fd).bytes, length, 0, 0, 0, 0);
+	return sys_truncate(way_fd_path(fd).bytes, length);
 }
 
 /* truncate(2) judges by the file's mode, ftruncate(2) by how it was opened: its owner may have it

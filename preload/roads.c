@@ -25,7 +25,7 @@ bool roads_has_mount(const struct roads *roads)
 {
 	struct stat status;
 
-	if (sys_call(SYS_newfstatat, AT_FDCWD, (long)roads->mount, (long)&status, 0, 0, 0) < 0)
+	if (sys_fstatat(AT_FDCWD, roads->mount, &status, 0) < 0)
 		return false;
 	return status.st_dev == roads->mount_device && status.st_ino == ROOT_INO;
 }

@@ -112,5 +112,5 @@ EXPORT int scandirat(int dirfd, const char *dirp, struct dirent ***namelist, fil
 }
 
 /* One layout (dirs.c). */
-EXPORT_SAME(scandir64, scandir);
-EXPORT_SAME(scandirat64, scandirat);
+EXPORT_WIDE(scandir64, scandir);
+EXPORT_WIDE(scandirat64, scandirat);

@@ -5,6 +5,7 @@
 
 #include <errno.h>
 #include <linux/futex.h>
+#include <linux/time_types.h>
 #include <pthread.h>
 #include <stdatomic.h>
 #include <sys/mman.h>
@@ -235,11 +236,12 @@ static long sleep_restarting(const struct bed *bed)
 		.uaddr = (uintptr_t)bed->word,
 		.flags = FUTEX_32,
 	};
-	struct timespec end;
+	struct __kernel_timespec end;
+	struct timespec now;
 	long result;
 
-	clock_gettime(CLOCK_MONOTONIC, &end);
-	end.tv_sec += SLEEP_SECONDS;
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	end = (struct __kernel_timespec){now.tv_sec + SLEEP_SECONDS, now.tv_nsec};
 	result = sys_call(SYS_futex_waitv, (long)&word, 1, 0, (long)&end, CLOCK_MONOTONIC, 0);
 	if (result == -ENOSYS || result == -EPERM || result == -EACCES)
 		return sys_call(SYS_futex, (long)bed->word, FUTEX_WAIT, bed->seen, 0, 0, 0);

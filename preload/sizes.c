@@ -194,7 +194,7 @@ EXPORT int truncate(const char *path, off_t length)
 }
 
 _Static_assert(sizeof(off_t) == sizeof(off64_t), "truncate64 is truncate");
-EXPORT_SAME(truncate64, truncate);
-EXPORT_SAME(ftruncate64, ftruncate);
-EXPORT_SAME(fallocate64, fallocate);
-EXPORT_SAME(posix_fallocate64, posix_fallocate);
+EXPORT_WIDE(truncate64, truncate);
+EXPORT_WIDE(ftruncate64, ftruncate);
+EXPORT_WIDE(fallocate64, fallocate);
+EXPORT_WIDE(posix_fallocate64, posix_fallocate);

@@ -122,9 +122,12 @@ EXPORT int fstatat(int dirfd, const char *pathname, struct stat *statbuf, int fl
 }
 
 /* What programs call that were built with glibc before 2.33. `version` has one meaning here. */
-int __xstat(int version, const char *pathname, struct stat *statbuf);
-int __lxstat(int version, const char *pathname, struct stat *statbuf);
-int __fxstatat(int version, int dirfd, const char *pathname, struct stat *statbuf, int flags);
+int __xstat(int version, const char *pathname, struct stat *statbuf)
+	WIDE_SYMBOL(__xstat, __xstat64);
+int __lxstat(int version, const char *pathname, struct stat *statbuf)
+	WIDE_SYMBOL(__lxstat, __lxstat64);
+int __fxstatat(int version, int dirfd, const char *pathname, struct stat *statbuf, int flags)
+	WIDE_SYMBOL(__fxstatat, __fxstatat64);
 
 EXPORT int __xstat(int version, const char *pathname, struct stat *statbuf)
 {
@@ -148,17 +151,17 @@ EXPORT int __fxstatat(int version, int dirfd, const char *pathname, struct stat 
 	return export_named("__fxstatat", pathname, emu_stat(dirfd, pathname, statbuf, flags));
 }
 
-/* One layout, where a long has 64 bits. */
+/* One layout. */
 _Static_assert(sizeof(struct stat) == sizeof(struct stat64), "stat64 is stat");
 int __xstat64(int version, const char *pathname, struct stat64 *statbuf);
 int __lxstat64(int version, const char *pathname, struct stat64 *statbuf);
 int __fxstatat64(int version, int dirfd, const char *pathname, struct stat64 *statbuf, int flags);
-EXPORT_SAME(stat64, stat);
-EXPORT_SAME(lstat64, lstat);
-EXPORT_SAME(fstatat64, fstatat);
-EXPORT_SAME(__xstat64, __xstat);
-EXPORT_SAME(__lxstat64, __lxstat);
-EXPORT_SAME(__fxstatat64, __fxstatat);
+EXPORT_WIDE(stat64, stat);
+EXPORT_WIDE(lstat64, lstat);
+EXPORT_WIDE(fstatat64, fstatat);
+EXPORT_WIDE(__xstat64, __xstat);
+EXPORT_WIDE(__lxstat64, __lxstat);
+EXPORT_WIDE(__fxstatat64, __fxstatat);
 
 static long statx_natively(const struct errand *errand, int dirfd, const char *path, bool nofollow)
 {
@@ -386,8 +389,8 @@ EXPORT int statvfs(const char *path, struct statvfs *buf)
 
 _Static_assert(sizeof(struct statfs) == sizeof(struct statfs64), "statfs64 is statfs");
 _Static_assert(sizeof(struct statvfs) == sizeof(struct statvfs64), "statvfs64 is statvfs");
-EXPORT_SAME(statfs64, statfs);
-EXPORT_SAME(statvfs64, statvfs);
+EXPORT_WIDE(statfs64, statfs);
+EXPORT_WIDE(statvfs64, statvfs);
 
 struct asking {
 	int name;
@@ -402,6 +405,10 @@ static long pathconf_natively(const struct errand *errand, int dirfd, const char
 	/* -1 without an error: there is no limit. */
 	errno = 0;
 	asking->value = REAL(pathconf)(path, asking->name);
+	/* A 32-bit libc asks by a statfs(2) in which our memory's size has no room. What it says of
+	 * a tmpfs is what it says of all that it does not know. */
+	if (asking->value < 0 && errno == EOVERFLOW)
+		asking->value = REAL(pathconf)("/proc", asking->name);
 	return asking->value < 0 && errno ? -errno : 0;
 }
 

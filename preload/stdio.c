@@ -56,7 +56,7 @@ static void copy_mode(const char *mode, char ret_copy[static MODE_ROOM])
 static void seek_if_appending(int fd, int flags)
 {
 	if ((flags & O_APPEND) && (flags & O_ACCMODE) == O_WRONLY)
-		sys_call(SYS_lseek, fd, 0, SEEK_END, 0, 0, 0);
+		sys_lseek(fd, 0, SEEK_END);
 }
 
 /* Puts our file in the place of the one that a stream of libc's was just opened on. */
@@ -172,5 +172,5 @@ EXPORT FILE *freopen(const char *pathname, const char *mode, FILE *stream)
 	return export_named("freopen", pathname, result) < 0 ? NULL : stream;
 }
 
-EXPORT_SAME(fopen64, fopen);
-EXPORT_SAME(freopen64, freopen);
+EXPORT_WIDE(fopen64, fopen);
+EXPORT_WIDE(freopen64, freopen);

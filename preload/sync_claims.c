@@ -326,7 +326,7 @@ void claims_forget(dev_t device, ino_t inode)
 
 int claim_read_locked(const struct claim *claim, off_t offset, void *ret_bytes, size_t size)
 {
-	long result = sys_call(SYS_pread64, claim->fd, (long)ret_bytes, (long)size, offset, 0, 0);
+	long result = sys_pread(claim->fd, ret_bytes, size, offset);
 
 	if (result < 0)
 		return (int)result;
@@ -340,7 +340,7 @@ int claim_write_locked(const struct claim *claim, off_t offset, const void *byte
 
 	if (!claim->is_quiet)
 		lock_at(claim, pages, F_OFD_SETLKW, F_RDLCK);
-	result = sys_call(SYS_pwrite64, claim->fd, (long)bytes, (long)size, offset, 0, 0);
+	result = sys_pwrite(claim->fd, bytes, size, offset);
 	if (!claim->is_quiet)
 		lock_at(claim, pages, F_OFD_SETLK, F_UNLCK);
 	if (result < 0)

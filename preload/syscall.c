@@ -8,6 +8,7 @@
 #include "base/sys.h"
 #include "preload/emu_ipc.h"
 #include "preload/export.h"
+#include "preload/syscall_i.h"
 
 enum { ARGUMENTS = 6 };
 
@@ -89,7 +90,8 @@ static long call(long number, const long a[static ARGUMENTS])
 /* Of arguments that were not given what is read is whatever the registers and the stack have. */
 EXPORT long syscall(long number, ...)
 {
-	long a[ARGUMENTS];
+	struct syscall_asked asked = {.number = number};
+	long *a = asked.arguments;
 	va_list rest;
 	long result;
 
@@ -97,7 +99,8 @@ EXPORT long syscall(long number, ...)
 	for (int i = 0; i < ARGUMENTS; i++)
 		a[i] = va_arg(rest, long);
 	va_end(rest);
-	result = is_ours(number) ? call(number, a) :
-	                           sys_call(number, a[0], a[1], a[2], a[3], a[4], a[5]);
+	syscall_unify(&asked);
+	result = is_ours(asked.number) ? call(asked.number, a) :
+	                                 sys_call(number, a[0], a[1], a[2], a[3], a[4], a[5]);
 	return sys_is_error((void *)result) ? export_long(result) : result;
 }

@@ -2,6 +2,7 @@
 /* shmget, shmat, shmdt, shmctl, as ipc/shm.c has them, and what remap_file_pages does with those
  * mappings. What is attached is the daemon's file of the segment, mapped as any other: natively or,
  * where the host can't, as a view. */
+#include <limits.h>
 #include <string.h>
 
 #include "base/own.h"
@@ -54,7 +55,9 @@ static long map(const struct wish *wish, size_t size, int file)
 {
 	long result = -EINVAL;
 
-	if (!(wish->map_flags & MAP_FIXED_NOREPLACE) || wish->address + size >= wish->address)
+	/* In the kernel's numbers, whose are 64 bits for whatever program. */
+	if (!(wish->map_flags & MAP_FIXED_NOREPLACE) ||
+	    (uint64_t)wish->address + size >= wish->address)
 		result = maps_mmap((void *)wish->address, size, wish->protection, wish->map_flags,
 		                   file);
 	/* A kernel that does not know MAP_FIXED_NOREPLACE takes it for a hint. */
@@ -87,8 +90,12 @@ static long attach(int id, const struct wish *wish)
 	OWN_FD file = call.fd;
 
 	attachment.presence = call.asked.presence.number;
-	attachment.size = page_up(call.told.size);
-	result = file < 0 ? -ENOMEM : map(wish, attachment.size, file);
+	attachment.size = page_up((size_t)call.told.size);
+	/* A 32-bit program may be shown more than it has addresses for. */
+	if (file < 0 || attachment.size < call.told.size)
+		result = -ENOMEM;
+	else
+		result = map(wish, attachment.size, file);
 	if (sys_is_error((void *)result)) {
 		/* It is not attached after all. */
 		attach_tell_of(&attachment);
@@ -227,6 +234,12 @@ static long describe(int id, int command, struct shmid_ds *ret_status)
 	return copied < 0 ? copied : result;
 }
 
+/* As the kernel has it for 32-bit programs. */
+static unsigned long at_most(uint64_t size)
+{
+	return sizeof(long) < sizeof size && size > INT_MAX ? INT_MAX : (unsigned long)size;
+}
+
 static long tell_limits(struct shminfo *ret_limits)
 {
 	struct wire_ipc_info info;
@@ -236,7 +249,7 @@ static long tell_limits(struct shminfo *ret_limits)
 	if (result < 0)
 		return result;
 	copied = sysv_put(ret_limits, &(struct shminfo){
-		.shmmax = info.field[0],
+		.shmmax = at_most(info.field[0]),
 		.shmmin = info.field[1],
 		.shmmni = info.field[2],
 		.shmseg = info.field[3],

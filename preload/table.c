@@ -25,7 +25,7 @@ static struct {
 	size_t count;
 } semaphores;
 
-enum { COUNT_FIRST = 128 };
+enum { COUNT_FIRST = 128, SIZE_SMALLEST = 16 };
 
 static struct semaphore *find_file(const struct stat *status)
 {
@@ -79,12 +79,13 @@ static int map(int fd, const struct stat *status, struct semaphore *place)
 	/* A fifo. */
 	if (!S_ISREG(status->st_mode))
 		return -ENODEV;
-	/* Touching a mapping past its file's end is a SIGBUS in the program. */
-	if ((size_t)status->st_size < sizeof(sem_t))
+	/* Touching a mapping past its file's last page is a SIGBUS in the program. A semaphore of a
+	 * 32-bit program's is shorter, and means something else: libc does not look either. */
+	if (status->st_size < SIZE_SMALLEST)
 		return -EINVAL;
 	address = views_map_quiet_locked(sizeof(sem_t), fd);
 	/* mmap(2) knows no other word for it. */
-	if (address < 0)
+	if (sys_is_error((void *)address))
 		return address == -ENFILE ? -EMFILE : (int)address;
 	if (sem_libc_is_other((sem_t *)address)) {
 		views_unmap_quiet_locked((sem_t *)address, sizeof(sem_t));

@@ -101,10 +101,10 @@ EXPORT int mkostemps(char *template, int suffixlen, int flags)
 	return make_unique("mkostemps", template, suffixlen, flags, make_file);
 }
 
-EXPORT_SAME(mkstemp64, mkstemp);
-EXPORT_SAME(mkostemp64, mkostemp);
-EXPORT_SAME(mkstemps64, mkstemps);
-EXPORT_SAME(mkostemps64, mkostemps);
+EXPORT_WIDE(mkstemp64, mkstemp);
+EXPORT_WIDE(mkostemp64, mkostemp);
+EXPORT_WIDE(mkstemps64, mkstemps);
+EXPORT_WIDE(mkostemps64, mkostemps);
 
 EXPORT char *mkdtemp(char *template)
 {

@@ -46,8 +46,7 @@ static size_t bytes_in_file(const struct view *view)
 
 static ssize_t read_file(const struct view *view, void *bytes, size_t size, size_t at)
 {
-	return sys_call(SYS_pread64, view->backing->fd, (long)bytes, (long)size,
-	                view->offset + (off_t)at, 0, 0);
+	return sys_pread(view->backing->fd, bytes, size, view->offset + (off_t)at);
 }
 
 /* Memory is no subject to RLIMIT_FSIZE: the soft limit is lifted for a moment. The signal that
@@ -65,7 +64,7 @@ static long write_beyond_limit(int fd, const char *bytes, size_t size, off_t off
 		return written;
 	lifted = (struct rlimit){limit.rlim_max, limit.rlim_max};
 	sys_call(SYS_prlimit64, 0, RLIMIT_FSIZE, (long)&lifted, 0, 0, 0);
-	written = sys_call(SYS_pwrite64, fd, (long)bytes, (long)size, offset, 0, 0);
+	written = sys_pwrite(fd, bytes, size, offset);
 	sys_call(SYS_prlimit64, 0, RLIMIT_FSIZE, (long)&limit, 0, 0, 0);
 	if (written == -EFBIG)
 		sys_call(SYS_rt_sigtimedwait, (long)&signal, 0, (long)&at_once, sizeof signal, 0,
@@ -76,8 +75,7 @@ static long write_beyond_limit(int fd, const char *bytes, size_t size, off_t off
 static int write_file(const struct view *view, const char *bytes, size_t size, size_t at)
 {
 	while (size > 0) {
-		long written = sys_call(SYS_pwrite64, view->backing->fd, (long)bytes, (long)size,
-		                        view->offset + (off_t)at, 0, 0);
+		long written = sys_pwrite(view->backing->fd, bytes, size, view->offset + (off_t)at);
 
 		if (written == -EFBIG)
 			written = write_beyond_limit(view->backing->fd, bytes, size,
@@ -347,15 +345,14 @@ static int fill_range(struct view *view, size_t at, size_t end)
 static struct run find_data(struct view *view, size_t at)
 {
 	int fd = view->held > SPARSE_FROM ? backing_own(view->backing) : -1;
-	off_t from = fd < 0 ? -1 : sys_call(SYS_lseek, fd, view->offset + (off_t)at, SEEK_DATA, 0,
-	                                    0, 0);
+	off_t from = fd < 0 ? -1 : sys_lseek(fd, view->offset + (off_t)at, SEEK_DATA);
 	off_t to;
 
 	if (from == -ENXIO)
 		return (struct run){view->held, view->held};
 	if (from < 0)
 		return (struct run){at, view->held};
-	to = sys_call(SYS_lseek, fd, from, SEEK_HOLE, 0, 0, 0);
+	to = sys_lseek(fd, from, SEEK_HOLE);
 	from -= view->offset;
 	to = to < 0 ? (off_t)view->held : to - view->offset;
 	return (struct run){least((size_t)from, view->held), least((size_t)to, view->held)};

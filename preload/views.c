@@ -336,8 +336,7 @@ int views_push(const void *address, size_t size)
 	if (find_locked(address, size, &place)) {
 		const struct view *view = views_first((uintptr_t)address);
 
-		written = sys_call(SYS_pwrite64, place.fd, (long)address, (long)size, place.offset,
-		                   0, 0);
+		written = sys_pwrite(place.fd, address, size, place.offset);
 		if (view->twin)
 			memcpy(view->twin + ((uintptr_t)address - view->start), address, size);
 	}

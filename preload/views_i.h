@@ -12,7 +12,9 @@
 enum { VIEW_PAGE = 4096 };
 
 /* As the kernel has them for programs, but for the last page. */
-#if defined(__x86_64__)
+#if defined(__i386__)
+#define ADDRESSES ((size_t)0xffffe000)
+#elif defined(__x86_64__)
 #define ADDRESSES (((size_t)1 << 47) - VIEW_PAGE)
 #else
 #define ADDRESSES ((size_t)1 << 48)

@@ -434,6 +434,6 @@ EXPORT int nftw(const char *dir, __nftw_func_t func, int descriptors, int flags)
 	return walk_ours("nftw", dir, &walk);
 }
 
-_Static_assert(sizeof(struct stat) == sizeof(struct stat64), "stat64 is stat");
-EXPORT_SAME(ftw64, ftw);
-EXPORT_SAME(nftw64, nftw);
+WIDE_SAME(struct stat, struct stat64);
+EXPORT_WIDE(ftw64, ftw);
+EXPORT_WIDE(nftw64, nftw);

@@ -7,6 +7,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <stdint.h>
 #include <string.h>
 #include <sys/file.h>
 #include <sys/mman.h>
@@ -22,6 +23,10 @@
 #define COPY TOP "/copy"
 
 enum { PAGE = 4096 };
+
+/* As far as an off_t goes, and not so far. */
+#define OFF_LAST ((off_t)((sizeof(off_t) == 8 ? UINT64_MAX : UINT32_MAX) >> 1))
+#define FAR ((off_t)1 << (sizeof(off_t) == 8 ? 40 : 30))
 
 static int fresh(int flags)
 {
@@ -64,9 +69,11 @@ static void ask_read_write(void)
 	ask(lseek(fd, 0, 99));
 	ask(pread(fd, bytes, 4, -1));
 	ask(pwrite(fd, bytes, 4, -1));
-	say("beyond the end: %zd", pread(fd, bytes, 4, 1L << 40));
-	say("%ld", (long)lseek(fd, 1L << 40, SEEK_SET));
-	ask(pwrite(fd, "x", 1, 0x7fffffffffffffffL));
+	say("beyond the end: %zd", pread(fd, bytes, 4, FAR));
+	say("%lld", (long long)lseek(fd, FAR, SEEK_SET));
+	/* What is open there of the library's is a large file, where this may be. */
+	if (sizeof(off_t) == 8)
+		ask(pwrite(fd, "x", 1, OFF_LAST));
 	ask(write(fd, NULL, 0));
 	ask(fsync(fd));
 	ask(fdatasync(fd));
@@ -146,7 +153,8 @@ static void ask_allocation(void)
 	ask(fallocate(fd, 0, -1, 5));
 	ask(fallocate(fd, 0, 0, 0));
 	ask(fallocate(fd, 0, 0, -1));
-	ask(fallocate(fd, 0, 0x7fffffffffffff00L, 0x1000));
+	if (sizeof(off_t) == 8)
+		ask(fallocate(fd, 0, OFF_LAST - 255, 0x1000));
 	ask(fallocate64(fd, 0, 0, 10 * PAGE));
 	ask_errno(posix_fallocate(fd, 0, 12 * PAGE));
 	ask_errno(posix_fallocate64(fd, 0, 13 * PAGE));
@@ -387,18 +395,41 @@ static void ask_without_name(void)
 	close(fd);
 }
 
+/* Which a 32-bit off_t has no room for. */
+static void ask_large(void)
+{
+	int fd = fresh(O_LARGEFILE), again;
+	struct stat status;
+
+	ask(ftruncate64(fd, (off64_t)3 << 30));
+	ask(stat(F, &status));
+	ask(lstat(F, &status));
+	ask(fstatat(AT_FDCWD, F, &status, 0));
+	ask(truncate64(F, (off64_t)5 << 30));
+	again = open(F, O_RDONLY);
+	say("open: %s", outcome(again));
+	close(again);
+	again = open(F, O_RDWR | O_LARGEFILE);
+	say("open, large: %s", outcome(again));
+	close(again);
+	ask(access(F, R_OK));
+	ask(truncate(F, OFF_LAST));
+	ask(stat(F, &status));
+	close(fd);
+}
+
 static void ask_copies(void)
 {
 	int from = fresh(0);
 	int to = open(COPY, O_RDWR | O_CREAT | O_TRUNC, 0600);
 	int null = open("/dev/null", O_WRONLY);
 	int ends[2];
-	off_t start = 2;
+	off64_t start = 0;
+	off_t from_two = 2;
 
 	must(write(from, "0123456789", 10) == 10 && pipe(ends) == 0);
-	say("sendfile %zd", sendfile(to, from, &start, 100));
+	say("sendfile %zd", sendfile(to, from, &from_two, 100));
 	tree_tell(COPY);
-	start = 0;
 	say("copy_file_range %zd", copy_file_range(from, &start, to, NULL, 5, 0));
 	tree_tell(COPY);
 	start = 0;
@@ -460,6 +491,7 @@ static void body(void)
 	ask_waiting();
 	ask_without_name();
 	ask_copies();
+	ask_large();
 	ask_more();
 }
 

@@ -141,7 +141,7 @@ static void ask_owners(void)
 
 static bool is_now(struct timespec when)
 {
-	return labs(time(NULL) - when.tv_sec) < 60;
+	return llabs((long long)time(NULL) - when.tv_sec) < 60;
 }
 
 static void tell_time(const char *what, struct timespec when)
@@ -174,7 +174,11 @@ static void ask_special_times(void)
 	static const struct timespec keep_both[] = {{0, UTIME_OMIT}, {0, UTIME_OMIT}};
 	static const struct timespec bad[] = {{0, 1000000000}, {0, 0}};
 	static const struct timespec early[] = {{-5, 1}, {-1000, 999999999}};
-	static const struct timespec late[] = {{1L << 33, 1}, {(1L << 33) + 5, 2}};
+	/* In 2242, or as late as there is. */
+	enum { LATE = sizeof(time_t) == 8 ? 33 : 30 };
+	static const struct timespec late[] = {
+		{(time_t)1 << LATE, 1}, {((time_t)1 << LATE) + 5, 2},
+	};
 	struct stat status;
 
 	ask(utimensat(AT_FDCWD, F, early, 0));

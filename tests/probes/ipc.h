@@ -20,6 +20,10 @@
 /* What is true or false. */
 #define ask_whether(what, condition) tell(what, "%s", (condition) ? "yes" : "no")
 
+/* A 32-bit libc reads and writes the structs itself, whose times it makes longer for the kernel: a
+ * bad pointer is a SIGSEGV there. */
+#define IPC_LIBC_READS (sizeof(long) < 8)
+
 struct ipc_group {
 	const char *name;
 	void (*body)(void);

@@ -116,6 +116,7 @@ static void ask_contents(void)
 
 static void ask_places(void)
 {
+	void *const far = (void *)((uintptr_t)1 << (sizeof(uintptr_t) == 8 ? 60 : 31));
 	int id = make(SIZE);
 	char *place = hole(), *memory, *taken;
 
@@ -141,7 +142,7 @@ static void ask_places(void)
 	tell("replacing nothing in particular", "%s", try_at(id, NULL, SHM_REMAP));
 	tell("rounded to nothing, replacing", "%s", try_at(id, (void *)1, SHM_RND | SHM_REMAP));
 	tell("beyond the end", "%s", try_at(id, (void *)(UINTPTR_MAX & -(uintptr_t)PAGE), 0));
-	tell("beyond all memory", "%s", try_at(id, (void *)(1UL << 60), 0));
+	tell("beyond all memory", "%s", try_at(id, far, 0));
 	taken = mmap(place, SIZE, PROT_READ | PROT_WRITE,
 	             MAP_FIXED | MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	must(taken == place);
@@ -196,11 +197,11 @@ static void ask_rights(void)
 	tell_count("attached both ways", id);
 	ask("made writable", mprotect(memory, PAGE, PROT_READ | PROT_WRITE));
 	must(shmdt(memory) == 0);
-#ifdef __x86_64__
+#if defined(__x86_64__) || defined(__i386__)
 	memcpy(writable, code, sizeof code);
 #endif
 	memory = attach(id, NULL, SHM_EXEC);
-#ifdef __x86_64__
+#if defined(__x86_64__) || defined(__i386__)
 	tell("executed", "%d", in_child(execute, memory));
 	tell("executed without asking", "%d", in_child(execute, writable));
 #endif

@@ -385,8 +385,11 @@ static void ask_rights(void)
 static void ask_pointers(void)
 {
 	void *const nowhere[] = {NULL, (void *)-1, (void *)1};
-	int id = make(KEY, 0600);
+	int id;
 
+	if (IPC_LIBC_READS)
+		return;
+	id = make(KEY, 0600);
 	must(put(id, 3, "there") == 0);
 	for (size_t i = 0; i < sizeof nowhere / sizeof nowhere[0]; i++) {
 		say("{msg: pointer %zu, send} %s", i, outcome(msgsnd(id, nowhere[i], 1, 0)));

@@ -91,7 +91,7 @@ static void tell_shm(const char *what, int id, unsigned long rss)
 	snprintf(wanted, sizeof wanted,
 	         "%10d %10d  %4o %21lu %5u %5u  %5lu %5u %5u %5u %5u %10llu %10llu %10llu %21lu "
 	         "%21lu",
-	         status.shm_perm.__key, id, status.shm_perm.mode, status.shm_segsz,
+	         status.shm_perm.__key, id, status.shm_perm.mode, (unsigned long)status.shm_segsz,
 	         (unsigned)status.shm_cpid, (unsigned)status.shm_lpid, status.shm_nattch,
 	         status.shm_perm.uid, status.shm_perm.gid, status.shm_perm.cuid,
 	         status.shm_perm.cgid, (unsigned long long)status.shm_atime,

@@ -53,6 +53,31 @@ static void ask_shm(void)
 	ask("gone", shmget(KEY, 0, 0));
 }
 
+/* The 32-bit kernel has no such calls but by way of ipc(2). */
+#ifdef SYS_semop
+static long raw_semop(long id, struct sembuf *steps, size_t count)
+{
+	return syscall(SYS_semop, (int)id, steps, count);
+}
+
+static long raw_semtimedop(long id, struct sembuf *steps, size_t count, struct timespec *time)
+{
+	return syscall(SYS_semtimedop, (int)id, steps, count, time);
+}
+#else
+enum { CALL_SEMOP = 1, CALL_SEMTIMEDOP = 4 };
+
+static long raw_semop(long id, struct sembuf *steps, size_t count)
+{
+	return syscall(SYS_ipc, CALL_SEMOP, (int)id, count, 0, steps, 0);
+}
+
+static long raw_semtimedop(long id, struct sembuf *steps, size_t count, struct timespec *time)
+{
+	return syscall(SYS_ipc, CALL_SEMTIMEDOP, (int)id, count, 0, steps, time);
+}
+#endif
+
 static void ask_sem(void)
 {
 	struct semid_ds status;
@@ -63,8 +88,8 @@ static void ask_sem(void)
 
 	ask("semget", id);
 	ask_whether("the same by libc", semget(KEY, 0, 0) == id);
-	ask("semop", syscall(SYS_semop, (int)id, &up, (size_t)1));
-	ask("semtimedop", syscall(SYS_semtimedop, (int)id, &down, (size_t)1, &soon));
+	ask("semop", raw_semop(id, &up, 1));
+	ask("semtimedop", raw_semtimedop(id, &down, 1, &soon));
 	ask_value("GETVAL", syscall(SYS_semctl, (int)id, 0, GETVAL));
 	ask("SETVAL", syscall(SYS_semctl, (int)id, 1, SETVAL, 7UL));
 	ask("GETALL", syscall(SYS_semctl, (int)id, 0, GETALL, values));

@@ -240,7 +240,7 @@ static void ask_steps(void)
 	ask("500 steps", semop(id, many, 500));
 	say_values("500 steps done", id);
 	ask("501 steps", semop(id, many, 501));
-	ask("far too many", semop(id, many, 1UL << 40));
+	ask("far too many", semop(id, many, (size_t)1 << (sizeof(size_t) == 8 ? 40 : 20)));
 	ask("501 steps, id -1", semop(-1, many, 501));
 	ask("501 steps, id that never was", semop(4711, many, 501));
 	ask("number out of range", semop(id, STEPS({0, 1, 0}, {COUNT, 1, 0})));
@@ -351,8 +351,11 @@ static void ask_rights(void)
 static void ask_pointers(void)
 {
 	void *const nowhere[] = {NULL, (void *)-1, (void *)1};
-	int id = make(KEY, COUNT, 0600);
+	int id;
 
+	if (IPC_LIBC_READS)
+		return;
+	id = make(KEY, COUNT, 0600);
 	for (size_t i = 0; i < sizeof nowhere / sizeof nowhere[0]; i++) {
 		union semun argument = {.array = nowhere[i]};
 

@@ -280,7 +280,7 @@ static void ask_time(void)
 	ask("-1 second, no steps", semtimedop(id, &step, 0, &timeout));
 	ask("-1 second, 501 steps", semtimedop(id, &step, 501, &timeout));
 	ask("-1 second, id -1", semtimedop(-1, &step, 1, &timeout));
-	timeout = (struct timespec){1L << 40, 0};
+	timeout = (struct timespec){(time_t)1 << (sizeof(time_t) == 8 ? 40 : 30), 0};
 	ask("for ever, nothing to wait for", semtimedop(id, &step, 1, &timeout));
 	ask("without a time", semtimedop(id, &(struct sembuf){2, -1, 0}, 1, NULL));
 	step = (struct sembuf){0, -1, IPC_NOWAIT};

@@ -56,7 +56,7 @@ static void ask_sizes(void)
 	tell("one byte", "%s", try_size(1, 0));
 	tell("a page", "%s", try_size(4096, IPC_CREAT));
 	tell("a gigabyte unused", "%s", try_size(1UL << 30, SHM_NORESERVE));
-	tell("more than there is", "%s", try_size(1UL << 46, 0));
+	tell("more than there is", "%s", try_size((size_t)1 << (sizeof(size_t) == 8 ? 46 : 31), 0));
 	tell("half of all", "%s", try_size(SIZE_MAX / 2 + 2, 0));
 	tell("more than shmmax", "%s", try_size(SIZE_MAX, 0));
 	tell("exactly shmmax", "%s", try_size(SIZE_MAX - (1UL << 24), 0));
@@ -333,8 +333,11 @@ static void ask_stale(void)
 static void ask_pointers(void)
 {
 	void *const nowhere[] = {NULL, (void *)-1, (void *)1};
-	int id = make(KEY, 10, 0600);
+	int id;
 
+	if (IPC_LIBC_READS)
+		return;
+	id = make(KEY, 10, 0600);
 	for (size_t i = 0; i < sizeof nowhere / sizeof nowhere[0]; i++) {
 		int of_stat = shmctl(id, IPC_STAT, nowhere[i]) < 0 ? errno : 0;
 		int of_set = shmctl(id, IPC_SET, nowhere[i]) < 0 ? errno : 0;

@@ -27,6 +27,14 @@ static long call_kernel(long number, long a, long b, long c, long d)
 	                 : "a"(number), "D"(a), "S"(b), "d"(c), "r"(fourth)
 	                 : "rcx", "r11", "memory");
 	return result;
+#elif defined __i386__
+	long result;
+
+	__asm__ volatile("int $0x80"
+	                 : "=a"(result)
+	                 : "a"(number), "b"(a), "c"(b), "d"(c), "S"(d)
+	                 : "memory");
+	return result;
 #elif defined __aarch64__
 	register long call __asm__("x8") = number;
 	register long first __asm__("x0") = a;

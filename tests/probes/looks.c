@@ -22,6 +22,9 @@
 enum { TMPFS_MAGIC_NUMBER = 0x01021994 };
 
 /* What programs before glibc 2.33 call. */
+/* What glibc's headers had for programs of the time. */
+enum { STAT_VERSION = sizeof(long) == 8 ? 1 : 3, MKNOD_VERSION = sizeof(long) == 8 ? 0 : 1 };
+
 int __xstat(int version, const char *path, struct stat *ret_status);
 int __lxstat(int version, const char *path, struct stat *ret_status);
 int __fxstatat(int version, int folder, const char *path, struct stat *ret_status, int flags);
@@ -106,16 +109,16 @@ static void ask_old_forms(void)
 	struct stat64 status64;
 	dev_t device = 0;
 
-	ask(__xstat(1, F, &status));
-	ask(__lxstat(1, L, &status));
+	ask(__xstat(STAT_VERSION, F, &status));
+	ask(__lxstat(STAT_VERSION, L, &status));
 	say("a link: %d", S_ISLNK(status.st_mode));
-	ask(__fxstatat(1, AT_FDCWD, F, &status, 0));
-	ask(__xstat64(1, TOP "/none", &status64));
-	ask(__lxstat64(1, TOP "/loop", &status64));
-	ask(__xstat64(1, TOP "/loop", &status64));
-	ask(__fxstatat64(1, AT_FDCWD, L, &status64, AT_SYMLINK_NOFOLLOW));
+	ask(__fxstatat(STAT_VERSION, AT_FDCWD, F, &status, 0));
+	ask(__xstat64(STAT_VERSION, TOP "/none", &status64));
+	ask(__lxstat64(STAT_VERSION, TOP "/loop", &status64));
+	ask(__xstat64(STAT_VERSION, TOP "/loop", &status64));
+	ask(__fxstatat64(STAT_VERSION, AT_FDCWD, L, &status64, AT_SYMLINK_NOFOLLOW));
 	say("a link: %d", S_ISLNK(status64.st_mode));
-	ask(__xmknod(0, TOP "/old", S_IFREG | 0600, &device));
+	ask(__xmknod(MKNOD_VERSION, TOP "/old", S_IFREG | 0600, &device));
 	tree_show(TOP "/old");
 	ask(unlink(TOP "/old"));
 }
@@ -304,7 +307,9 @@ static void ask_rooms(void)
 	must(room.f_bavail > 0 && room.f_bavail <= room.f_bfree && room.f_bfree <= room.f_blocks);
 	must(room.f_ffree > 0 && room.f_ffree <= room.f_files);
 	ask(statfs64(F, &room64));
-	ask(fstatfs(file, &room));
+	/* Where there is room in it for what the daemon's memory may be. */
+	if (sizeof room.f_blocks == 8)
+		ask(fstatfs(file, &room));
 	ask(fstatfs(folder, &room));
 	ask(fstatvfs(folder, &same));
 	say("names of up to %ld, blocks of %ld", (long)same.f_namemax, (long)same.f_frsize);

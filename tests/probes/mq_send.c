@@ -514,6 +514,8 @@ static void ask_pointers(void)
 	struct timespec *nowhere = (struct timespec *)8;
 	char text[SIZE];
 
+	if (IPC_LIBC_READS)
+		return;
 	begin(DEPTH);
 	ask("send from nowhere", mq_send(queue, (char *)8, 5, 0));
 	tell("there", "%ld", count());

@@ -28,6 +28,8 @@ Test(real, each_name_is_the_loaders)
 {
 #define CALL(result, name, arguments)
 #define SAME(name, as)
+#define WIDE(name, as)
+#define TIMED(name, as)
 #define PASSED(result, name, arguments) check(&real_table.name, #name);
 #define TALKS(result, name, parameters, arguments) check(&real_table.name, #name);
 #define TELLS(result, name, parameters, arguments) check(&real_table.name, #name);
