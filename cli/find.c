@@ -2,6 +2,7 @@
 #include "cli/find.h"
 
 #include <errno.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -89,4 +90,46 @@ void find_parts(struct parts *ret_parts)
 	find(folder, daemon_places, "the daemon", ret_parts->daemon);
 	find(folder, library_places, "the library", ret_parts->library);
 	check_preload(ret_parts->library);
+}
+
+/* Where libraries of both classes lie: ld.so(8) has a word for it. */
+#define LOADERS "/$LIB/"
+static const struct {
+	const char *ours, *others[2];
+} classes[] = {
+	{"/lib/x86_64-linux-gnu/", {"/lib/i386-linux-gnu/", "/lib32/"}}, /* Debian's */
+	{"/lib64/", {"/lib/", NULL}},
+};
+
+static bool has_other(const char *prefix, size_t length, const char *const others[static 2],
+                      const char *name)
+{
+	char path[2 * PATH_MAX];
+
+	for (int i = 0; i < 2 && others[i]; i++) {
+		snprintf(path, sizeof path, "%.*s%s%s", (int)length, prefix, others[i], name);
+		if (access(path, R_OK) == 0)
+			return true;
+	}
+	return false;
+}
+
+void find_preload(const struct parts *parts, char ret_preload[static PATH_MAX])
+{
+	const char *name = strrchr(parts->library, '/') + 1;
+
+	memcpy(ret_preload, parts->library, strlen(parts->library) + 1);
+	for (size_t i = 0; i < sizeof classes / sizeof classes[0]; i++) {
+		size_t size = strlen(classes[i].ours);
+		size_t before = (size_t)(name - parts->library);
+
+		if (before < size || strncmp(name - size, classes[i].ours, size) != 0 ||
+		    !has_other(parts->library, before - size, classes[i].others, name))
+			continue;
+		/* Shorter than what it stands for. */
+		memcpy(ret_preload + before - size, LOADERS, sizeof LOADERS - 1);
+		memmove(ret_preload + before - size + sizeof LOADERS - 1, name,
+		        strlen(name) + 1);
+		return;
+	}
 }

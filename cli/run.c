@@ -48,9 +48,11 @@ struct run {
 static void become_command(void *context)
 {
 	const struct run *run = context;
+	char preload[PATH_MAX];
 
 	setenv("SHMEMU_DIR", run->folder.place.bytes, 1);
-	preload_library(run->parts.library);
+	find_preload(&run->parts, preload);
+	preload_library(preload);
 	signals_restore(&run->signals);
 	if (run->mounts)
 		mounted_restore(&run->mounted);
