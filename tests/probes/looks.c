@@ -308,12 +308,13 @@ static void ask_rooms(void)
 	must(room.f_ffree > 0 && room.f_ffree <= room.f_files);
 	ask(statfs64(F, &room64));
 	/* Where there is room in it for what the daemon's memory may be. */
-	if (sizeof room.f_blocks == 8)
+	if (sizeof room.f_blocks == 8) {
 		ask(fstatfs(file, &room));
-	ask(fstatfs(folder, &room));
-	ask(fstatvfs(folder, &same));
-	say("names of up to %ld, blocks of %ld", (long)same.f_namemax, (long)same.f_frsize);
-	must(same.f_bavail > 0 && same.f_bavail <= same.f_blocks && same.f_ffree > 0);
+		ask(fstatfs(folder, &room));
+		ask(fstatvfs(folder, &same));
+		say("names of up to %ld, blocks of %ld", (long)same.f_namemax, (long)same.f_frsize);
+		must(same.f_bavail > 0 && same.f_bavail <= same.f_blocks && same.f_ffree > 0);
+	}
 	say("pathconf: %ld %ld %ld", pathconf(TOP, _PC_NAME_MAX), pathconf(TOP, _PC_PATH_MAX),
 	    pathconf(F, _PC_LINK_MAX));
 	ask(pathconf(TOP "/none", _PC_NAME_MAX));
