@@ -70,6 +70,10 @@ class Terminal:
         self.pid, self.terminal = pty.fork()
         if self.pid == 0:
             try:
+                # A background job's shell has it ignore some, and that goes on.
+                for number in (signal.SIGINT, signal.SIGQUIT, signal.SIGHUP, signal.SIGTERM,
+                               signal.SIGTSTP, signal.SIGTTIN, signal.SIGTTOU):
+                    signal.signal(number, signal.SIG_DFL)
                 set_size(0, columns, rows)
                 os.chdir(cwd or ".")
                 os.execvpe(words[0], words, environment)
