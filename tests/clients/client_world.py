@@ -42,13 +42,13 @@ def is_root():
     return os.geteuid() == 0
 
 
-def private():
-    """Goes on in a mount namespace of its own, where this process may mount."""
+def private(*more):
+    """Goes on in a mount namespace of its own, where this process may mount; `more` as unshare(1) has them."""
     if os.environ.get("SHMEMU_TEST_PRIVATE") == str(os.getppid()):
         return
     os.environ["SHMEMU_TEST_PRIVATE"] = str(os.getppid())
     user = [] if is_root() else ["--user", "--map-current-user", "--keep-caps"]
-    os.execvp("unshare", ["unshare", *user, "--mount", "--propagation=private",
+    os.execvp("unshare", ["unshare", *user, "--mount", "--propagation=private", *more,
                           sys.executable, *sys.argv])
 
 
