@@ -6,7 +6,7 @@ import difflib
 import os
 import subprocess
 
-from client_world import Lambda, Native, world
+from client_world import NOBODY, Lambda, Native, is_root, world
 
 SOURCES = os.path.dirname(os.path.dirname(os.path.dirname(os.path.realpath(__file__))))
 PROBES = os.environ.get("SHMEMU_PROBES", "")
@@ -48,7 +48,7 @@ def check(probes, name, *before, native=None):
     """What the probe says natively, where it is `native` if that is another, it says where there is
     nothing."""
     built = probes.build(name)
-    with world(Native, Lambda().uid) as a_native:
+    with world(Native, NOBODY if is_root() else None) as a_native:
         wanted = a_native.run(native or built)
     assert wanted.status == 0, f"natively: {wanted}"
     with world(Lambda) as deprived:
