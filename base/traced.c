@@ -6,7 +6,4 @@ const struct traced_call traced_calls[TRACED_CALLS] = {
 #define TRACED_BY_HAND(name, kind, letters) {#name, letters, TRACED_##kind},
 #define TRACED_SAME(name, as)
 #include "base/traced.def"
-#undef TRACED
-#undef TRACED_BY_HAND
-#undef TRACED_SAME
 };

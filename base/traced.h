@@ -63,9 +63,6 @@ enum traced_number {
 #define TRACED_BY_HAND(name, kind, letters) TRACED_CALL_##name,
 #define TRACED_SAME(name, as)
 #include "base/traced.def"
-#undef TRACED
-#undef TRACED_BY_HAND
-#undef TRACED_SAME
 	TRACED_CALLS,
 };
 

@@ -167,13 +167,6 @@ static void find_all(void)
 #define TALKS(result, name, parameters, arguments) real_find(&real_table.name, real_name(#name));
 #define TELLS(result, name, parameters, arguments) real_find(&real_table.name, real_name(#name));
 #include "preload/calls.def"
-#undef CALL
-#undef SAME
-#undef WIDE
-#undef TIMED
-#undef PASSED
-#undef TALKS
-#undef TELLS
 }
 
 __attribute__((constructor)) static void construct(void)

@@ -12,13 +12,6 @@ struct real {
 #define TALKS(result, name, parameters, arguments) result(*name) parameters;
 #define TELLS(result, name, parameters, arguments) result(*name) parameters;
 #include "preload/calls.def"
-#undef CALL
-#undef SAME
-#undef WIDE
-#undef TIMED
-#undef PASSED
-#undef TALKS
-#undef TELLS
 };
 
 /* Each is found when it is first called for, which any signal handler may do. What libc does not

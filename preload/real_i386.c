@@ -10,23 +10,24 @@ struct pair {
 	const char *name, *other;
 };
 
+static const struct pair wide[] = {
 #define CALL(result, name, arguments)
 #define SAME(name, as)
 #define PASSED(result, name, arguments)
 #define TALKS(result, name, parameters, arguments)
 #define TELLS(result, name, parameters, arguments)
-
-static const struct pair wide[] = {
 #define WIDE(name, as) {#as, #name},
 #define TIMED(name, as)
 #include "preload/calls.def"
 	{NULL, NULL},
 };
 
-#undef WIDE
-#undef TIMED
-
 static const struct pair timed[] = {
+#define CALL(result, name, arguments)
+#define SAME(name, as)
+#define PASSED(result, name, arguments)
+#define TALKS(result, name, parameters, arguments)
+#define TELLS(result, name, parameters, arguments)
 #define WIDE(name, as)
 #define TIMED(name, as) {#as, #name},
 #include "preload/calls.def"

@@ -13,13 +13,6 @@
 #define TALKS(result, name, parameters, arguments) PASSED(result, name, parameters)
 #define TELLS(result, name, parameters, arguments) PASSED(result, name, parameters)
 #include "preload/calls.def"
-#undef CALL
-#undef SAME
-#undef WIDE
-#undef TIMED
-#undef PASSED
-#undef TALKS
-#undef TELLS
 
 #define REAL_IS_THERE(name) true
 #define REAL_KNOWN(name) real_of_##name

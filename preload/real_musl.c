@@ -39,11 +39,4 @@ __attribute__((constructor)) static void construct(void)
 #define TALKS(result, name, parameters, arguments) real_find(&real_table.name, #name);
 #define TELLS(result, name, parameters, arguments) real_find(&real_table.name, #name);
 #include "preload/calls.def"
-#undef CALL
-#undef SAME
-#undef WIDE
-#undef TIMED
-#undef PASSED
-#undef TALKS
-#undef TELLS
 }

@@ -25,9 +25,6 @@
 #define TRACED_BY_HAND(name, kind, letters)
 #define TRACED_SAME(name, as)
 #include "base/traced.def"
-#undef TRACED
-#undef TRACED_BY_HAND
-#undef TRACED_SAME
 
 /* A list of one argument is passed as the argument is, and one that is not there is not looked at.
  */
