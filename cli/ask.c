@@ -79,6 +79,11 @@ int ask_try_status(int sock, struct wire_status *ret_status)
 	return result;
 }
 
+_Noreturn void ask_fail(int result)
+{
+	fail("the daemon does not answer: %s", strerror(-result));
+}
+
 struct wire_status ask_status(int sock)
 {
 	struct wire_request request = wire_request_make(WIRE_STATUS);
@@ -89,7 +94,7 @@ struct wire_status ask_status(int sock)
 		fail("the daemon speaks version %u, and this tool %u to %u: use both from one "
 		     "build", answer.reply.header.version, WIRE_VERSION_MIN, WIRE_VERSION);
 	if (result < 0)
-		fail("the daemon does not answer: %s", strerror(-result));
+		ask_fail(result);
 	return answer.reply.status;
 }
 

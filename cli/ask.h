@@ -18,6 +18,9 @@ int ask_connect_at(const char *folder, struct text *ret_path);
  * was looked into. */
 int ask_try_connect(const char *folder, struct text *ret_path);
 
+/* Ends the program with one line: the daemon does not answer. `result` is the -errno of it. */
+_Noreturn void ask_fail(int result);
+
 /* Its counters. Returns 0 or -errno. */
 int ask_try_status(int sock, struct wire_status *ret_status);
 

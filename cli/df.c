@@ -5,7 +5,6 @@
 #include <pwd.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 #include <unistd.h>
 
 #include "base/own.h"
@@ -141,7 +140,7 @@ static int df_main(int argc, char **argv)
 		fail("the daemon is of an older version, and does not tell: 'shmemu upgrade', or "
 		     "end it and start it anew");
 	if (result < 0)
-		fail("the daemon does not answer: %s", strerror(-result));
+		ask_fail(result);
 	show(&df, &usage);
 	usage_free(&usage);
 	return EXIT_SUCCESS;

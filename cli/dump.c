@@ -45,7 +45,7 @@ static int ask_of(struct dump *dump, struct wire_request *request, const char *p
 		fail("the daemon is of an older version, which can't do that: use both from one "
 		     "build");
 	if (result < 0)
-		fail("the daemon does not answer: %s", strerror(-result));
+		ask_fail(result);
 	result = answer.reply.result;
 	/* By a link; there is nothing of ours. */
 	if (result == WIRE_ELSEWHERE)

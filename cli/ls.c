@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* shmemu ls: what the daemon holds, who made it and who has it. */
 #include <stdlib.h>
-#include <string.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -55,7 +54,7 @@ static int ls_main(int argc, char **argv)
 	sock = ask_connect(ls.folder);
 	result = listing_read(sock, ls.orphans, &listing);
 	if (result < 0)
-		fail("the daemon does not answer: %s", strerror(-result));
+		ask_fail(result);
 	table_print(columns_table(&listing, &ls.style));
 	listing_free(&listing);
 	return EXIT_SUCCESS;

@@ -71,7 +71,7 @@ static void look(struct rm *rm)
 	int result = objects_each(rm->sock, rm->orphans ? WIRE_LIST_HOLDERS : 0, note, rm);
 
 	if (result < 0)
-		fail("the daemon does not answer: %s", strerror(-result));
+		ask_fail(result);
 }
 
 /* A name in a folder goes by its path, which nothing ties to what was listed. */
@@ -174,7 +174,7 @@ static void kill_victim(struct rm *rm, const struct victim *victim, bool is_list
 	bool is_gone = result == -ENOENT || (!is_name && (result == -EINVAL || result == -EIDRM));
 
 	if (result == -ECONNRESET || result == -ETIMEDOUT || result == -EPROTO)
-		fail("the daemon does not answer: %s", strerror(-result));
+		ask_fail(result);
 	if (result < 0 && !(is_listed && is_gone))
 		refuse(rm, victim, result);
 }

@@ -219,7 +219,7 @@ static void run_batch(struct top *top)
 		}
 		look(top);
 		if (top->result < 0)
-			fail("the daemon does not answer: %s", strerror(-top->result));
+			ask_fail(top->result);
 		print(top);
 	}
 }
