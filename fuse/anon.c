@@ -21,6 +21,7 @@
 #include "base/fdpass.h"
 #include "base/own.h"
 #include "fuse/hash.h"
+#include "fuse/ids.h"
 #include "fuse/junk.h"
 
 enum { OTHER_ID = 1, CLEARINGS_MAX = 64 };
@@ -336,7 +337,7 @@ static int make_folder(struct anon *anon, uid_t uid)
 {
 	int folder;
 
-	if (!anon->mount || uid == 0 || uid == geteuid() || find_user(anon, uid))
+	if (!anon->mount || uid == 0 || ids_is_own_user(uid) || find_user(anon, uid))
 		return 0;
 	folder = anon->mount(anon, uid);
 	return folder < 0 ? folder : anon_add_user(anon, uid, folder);

@@ -17,6 +17,7 @@
 #include "fuse/judge.h"
 #include "fuse/keep.h"
 #include "fuse/peer.h"
+#include "fuse/sealed.h"
 
 enum {
 	SYSV_SLOTS = 64,
@@ -323,20 +324,6 @@ static size_t body_size(struct ipc *ipc, const struct ipc_object *object)
 	return slots_size((uint32_t)queue->count_max, queue->size_max);
 }
 
-/* No client can make it smaller, which would be our end. A descriptor that is the caller's. */
-static int make_file(size_t size)
-{
-	int fd = memfd_create("shmemu-ipc", MFD_CLOEXEC | MFD_ALLOW_SEALING);
-
-	if (fd < 0)
-		return -EOPNOTSUPP;
-	if (ftruncate(fd, (off_t)size) == 0 &&
-	    fcntl(fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL) == 0)
-		return fd;
-	close(fd);
-	return -EOPNOTSUPP;
-}
-
 static void fill(struct ipc *ipc, const struct ipc_object *object, void *memory)
 {
 	const struct queue *queue;
@@ -354,7 +341,7 @@ static void fill(struct ipc *ipc, const struct ipc_object *object, void *memory)
 /* Frozen, and empty. */
 static int hold_body(struct ipc *ipc, const struct ipc_object *object, size_t size)
 {
-	int fd = make_file(size);
+	int fd = sealed_new("shmemu-ipc", size);
 	void *memory;
 
 	if (fd < 0)

@@ -16,6 +16,7 @@
 
 #include "base/own.h"
 #include "fuse/anon.h"
+#include "fuse/ids.h"
 #include "fuse/store_i.h"
 
 enum { OPEN_MAX_UNPINNED = 256 };
@@ -371,7 +372,7 @@ static int write_first(int file, const struct store_birth *birth)
 /* chown first: it clears the set-id bits. A new file is ours, and 0600. */
 static int give_away(int file, const struct store_birth *birth)
 {
-	bool is_ours = birth->uid == geteuid() && birth->gid == getegid();
+	bool is_ours = ids_are_own(birth->uid, birth->gid);
 
 	/* A user's own daemon may lack a group that the user has taken on since. */
 	if (!is_ours && fchown(file, birth->uid, birth->gid) < 0 &&

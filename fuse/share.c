@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include "fuse/hash.h"
+#include "fuse/ids.h"
 
 struct share {
 	uid_t uid;
@@ -29,7 +30,7 @@ static uint64_t shares_of(const struct shares *shares, uid_t uid)
 
 bool shares_allow(const struct shares *shares, uid_t uid)
 {
-	if (!shares->max || uid == 0 || uid == geteuid())
+	if (!shares->max || uid == 0 || ids_is_own_user(uid))
 		return true;
 	return shares_of(shares, uid) < shares->max;
 }
