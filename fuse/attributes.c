@@ -112,12 +112,32 @@ void node_touch(struct store_node *node)
 	store_node_set_times(node, times);
 }
 
-void folder_changed(struct store_node *folder)
+static void set_changed(struct store_node *folder)
 {
 	static const struct timespec times[2] = {{.tv_nsec = UTIME_OMIT}, {.tv_nsec = UTIME_NOW}};
-	const struct store *store = folder->store;
 
 	store_node_set_times(folder, times);
+}
+
+void store_pay_times(struct store *store)
+{
+	uint64_t ino = store->journal.header->turn.folder_owed;
+	struct store_node *folder = ino ? store_node_find(store, ino) : NULL;
+
+	if (folder && folder->folder)
+		set_changed(folder);
+	if (ino)
+		JOURNAL_SET(&store->journal, store->journal.header->turn.folder_owed, 0);
+}
+
+void folder_changed(struct store_node *folder)
+{
+	const struct store *store = folder->store;
+
+	if (store->may_owe && !folder->shown)
+		JOURNAL_SET(&store->journal, store->journal.header->turn.folder_owed, folder->ino);
+	else
+		set_changed(folder);
 	if (store->changed)
 		store->changed(store->changed_details, folder->ino);
 }

@@ -216,7 +216,7 @@ int call_trade(struct call *call)
 {
 	const struct door *door = call->connection->door;
 	const uint64_t halves[2] = {call->request->ino, call->request->cursor};
-	const struct store_node *node;
+	struct store_node *node;
 	uint64_t ino;
 	int flags;
 	int result = -ENOENT;

@@ -473,6 +473,7 @@ bool journal_turn_begin(struct journal *journal, uint64_t asker, uint64_t serial
 		.serial = serial,
 		.cookie_floor = journal->header->cookie_next,
 		.append_at = UINT64_MAX,
+		.folder_owed = turn->active ? turn->folder_owed : 0,
 	};
 
 	if (turn->active && turn->asker == asker && turn->serial == serial)

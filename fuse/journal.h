@@ -72,7 +72,8 @@ struct journal_turn {
 	                            attribute, whether it was there; UINT64_MAX: not noted yet */
 	uint64_t moved;          /* 1: the names that it moves have been */
 	uint64_t ino_linked;     /* the inode whose names it changes in number */
-	uint64_t reserved[2];
+	uint64_t folder_owed;    /* the folder whose times are still to say that it has changed */
+	uint64_t reserved;
 };
 
 /* One entry's record is to become this; without a cookie: free. */

@@ -343,12 +343,13 @@ bool store_node_is_memfd(const struct store_node *node)
 	return node->store->anon->kind == ANON_MEMFD && S_ISREG(store_node_type(node));
 }
 
-int store_node_reopen(struct store *store, const struct store_node *node, int flags)
+int store_node_reopen(struct store *store, struct store_node *node, int flags)
 {
 	struct node_name name;
 	int file;
 
 	if (node_is_special(node)) {
+		node->shown = true;
 		name = node_name_of(record_of(node));
 		file = openat(store->anon->nodes, name.text, O_PATH | O_NOFOLLOW | O_CLOEXEC);
 		return file < 0 ? -errno : file;

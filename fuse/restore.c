@@ -44,6 +44,7 @@ static int restore_inodes(struct restoring *restoring)
 		restoring->nodes[at] = node_new(store, inode->ino, at, -1);
 		if (!restoring->nodes[at])
 			return -ENOMEM;
+		restoring->nodes[at]->shown = true;
 	}
 	return 0;
 }
@@ -392,4 +393,5 @@ void store_restore_end(struct store *store)
 	/* The last one's file may be there without a record. */
 	if (!store_node_find(store, store->journal.header->ino_next - 1))
 		anon_forget_anywhere(store->anon, store->journal.header->ino_next - 1);
+	store_pay_times(store);
 }

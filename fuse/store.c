@@ -142,6 +142,11 @@ bool folder_is_empty(const struct store_node *node)
 	return node->folder->order.count == node->folder->order.removed;
 }
 
+void store_owe_times(struct store *store)
+{
+	store->may_owe = true;
+}
+
 bool store_turn_begin(struct store *store, uint64_t asker, uint64_t serial)
 {
 	store->again = journal_turn_begin(&store->journal, asker, serial);
@@ -185,6 +190,8 @@ static void end_work(struct store *store)
 
 void store_turn_end(struct store *store)
 {
+	store->may_owe = false;
+	store_pay_times(store);
 	journal_turn_end(&store->journal);
 	store->again = false;
 	end_work(store);

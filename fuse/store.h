@@ -82,6 +82,8 @@ bool store_turn_begin(struct store *store, uint64_t asker, uint64_t serial);
 bool store_turn_done(const struct store *store, int64_t *ret_result);
 void store_turn_did(struct store *store, int64_t result);
 bool store_turn_is_again(const struct store *store);
+/* In this turn the times of a folder that nobody sees but by us may be set when it ends. */
+void store_owe_times(struct store *store);
 void store_turn_end(struct store *store);
 
 /* Names that one uid may have, but for root and the daemon's own; 0: as many as it likes. */
@@ -136,7 +138,7 @@ bool store_node_let_go(struct store_node *node);
 
 /* All as stat(2) is to tell it, but st_dev; st_ino is the store's. */
 int store_node_stat(const struct store_node *node, struct stat *ret_status);
-int store_node_reopen(struct store *store, const struct store_node *node,
+int store_node_reopen(struct store *store, struct store_node *node,
                       int flags); /* fd owned by caller */
 
 /* When it was made. 0 or -errno. */

@@ -28,6 +28,7 @@ struct store_node {
 	size_t record; /* its place in the journal */
 	uint32_t links; /* names that lead to it; the root has one that nothing says */
 	struct folder *folder; /* owned; NULL: it is none */
+	bool shown;  /* a folder: whoever has its object sees its times without us */
 	bool pinned; /* the file is open as long as the node lives, and the keeper's too */
 	int file;    /* owned; -1: not open now */
 	struct store_node *prev, *next; /* among the open ones that are not pinned */
@@ -71,6 +72,7 @@ struct store {
 	struct shares names; /* of each uid */
 	uint64_t inodes_max; /* 0: no limit */
 	bool again;         /* the request under way was begun before a kill */
+	bool may_owe;       /* see store_owe_times */
 	uint64_t made;      /* in this request, and not open for us: number, or 0 */
 	int leftover;       /* owned, or -1: see store_close_later */
 	int root;           /* the root's object, by path only; owned, or -1 */
@@ -127,6 +129,8 @@ int node_pin(struct store_node *node);
 /* ctime, or for a folder whose entries have changed mtime too, is now. */
 void node_touch(struct store_node *node);
 void folder_changed(struct store_node *folder);
+/* What store_owe_times has put off. */
+void store_pay_times(struct store *store);
 /* Has nothing in it? */
 bool folder_is_empty(const struct store_node *node);
 

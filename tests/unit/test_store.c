@@ -311,7 +311,7 @@ Test(store, a_deep_tree, .timeout = 60)
 }
 
 /* As deep as many: by the kernel, as a client may that has the folder open. */
-static void leave_junk(const struct store_node *folder, int many)
+static void leave_junk(struct store_node *folder, int many)
 {
 	int top = store_node_reopen(store, folder, O_PATH);
 	int at = dup(top);
