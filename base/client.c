@@ -59,7 +59,7 @@ int client_sleep(int sock)
 	return result ? -EAGAIN : -ETIMEDOUT;
 }
 
-enum { STALE = 1 };
+enum { STALE = 1, LANE_SLICE_NS = 20 * 1000 * 1000 };
 
 /* Does an answer to this come with a file? */
 static bool brings_file(const struct wire_request *request, const struct wire_reply *reply)
@@ -176,6 +176,23 @@ static int ask_in(int sock, struct wire_request *request, const struct client_pl
 	return result < 0 ? result : await_answer(sock, request, ret_answer);
 }
 
+int client_ask_first(int sock, struct wire_request *request, const struct client_places *places)
+{
+	int result;
+
+	request->serial = look_now();
+	result = send_request(sock, request, places, -1);
+	if (result == 0)
+		result = client_sleep(sock);
+	return result == -EAGAIN ? 0 : result;
+}
+
+int client_ask_second(int sock, const struct wire_request *request,
+                      struct client_answer *ret_answer)
+{
+	return await_answer(sock, request, ret_answer);
+}
+
 int client_ask_places(int sock, struct wire_request *request, const struct client_places *places,
                       struct client_answer *ret_answer)
 {
@@ -191,6 +208,93 @@ int client_ask(int sock, struct wire_request *request, struct client_answer *ret
 		request->header.version = (uint16_t)theirs;
 		result = ask_in(sock, request, NULL, ret_answer);
 	}
+	return result;
+}
+
+static bool has_hung_up(int sock)
+{
+	struct pollfd line = {.fd = sock};
+	struct timespec now = {0};
+
+	return sys_poll(&line, 1, &now) != 0;
+}
+
+static bool is_pending(enum lane_state state)
+{
+	return state == LANE_ASKED || state == LANE_TAKEN;
+}
+
+/* Nobody may be there that knows of lanes, or at all. 0: it is to be looked at again. */
+static int sleep_in_lane(struct lane *lane, int sock, uint64_t since)
+{
+	bool is_over;
+
+	lane_sleep(lane, LANE_SLICE_NS);
+	is_over = has_hung_up(sock);
+	if (!is_pending(lane_look(lane)))
+		return 0;
+	if (is_over)
+		return -ECONNRESET;
+	if (look_now() - since < LANE_SLICE_NS)
+		return 0;
+	if (lane_give_up(lane))
+		return -EAGAIN;
+	return look_now() - since < CLIENT_PATIENCE_SECONDS * 1000000000ULL ? 0 : -ETIMEDOUT;
+}
+
+static int await_in_lane(struct lane *lane, int sock)
+{
+	struct look look = look_begin_surely();
+	enum lane_state state;
+	int result = 0;
+
+	while (is_pending(state = lane_look(lane)) && result == 0)
+		if (!look_again(&look))
+			result = sleep_in_lane(lane, sock, look.since);
+	look_end(&look);
+	return result < 0 ? result : (int)state;
+}
+
+static int check_in_lane(const struct wire_request *request, bool opens,
+                         struct client_answer *answer)
+{
+	const struct wire_reply *reply = &answer->reply;
+	int result;
+
+	if (client_is_stale(request, reply))
+		return -EPROTO;
+	result = wire_check_reply(reply, sizeof *reply, &request->header, NULL);
+	if (result == 0 && opens && reply->result >= 0 && reply->created && reply->roads.number)
+		return 0;
+	if (result == 0)
+		result = check_answer(request, sizeof *reply, answer);
+	/* By the socket it is asked in what this one speaks. */
+	return result == -EPROTONOSUPPORT ? -ESTALE : result;
+}
+
+int client_ask_lane(struct lane *lane, bool opens, int sock, struct wire_request *request,
+                    struct client_answer *ret_answer)
+{
+	int state;
+	int result;
+
+	ret_answer->fd = -1;
+	request->serial = look_now();
+	if (!lane_ask(lane, request, opens))
+		return -EAGAIN;
+	state = await_in_lane(lane, sock);
+	if (state < 0)
+		return state;
+	if (state == LANE_ANSWERED)
+		memcpy(&ret_answer->reply, &lane->reply, sizeof ret_answer->reply);
+	if (state != LANE_CUT)
+		lane_done(lane);
+	if (state == LANE_ANSWERED)
+		result = check_in_lane(request, opens, ret_answer);
+	else if (state == LANE_SENT)
+		result = await_answer(sock, request, ret_answer);
+	else
+		result = state == LANE_REFUSED ? -ESTALE : -ECONNRESET;
 	return result;
 }
 

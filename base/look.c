@@ -40,23 +40,29 @@ struct look look_begin(bool may_wait)
 	};
 }
 
+struct look look_begin_surely(void)
+{
+	return (struct look){.since = look_now(), .spinning = SPINNING_NS, .is_sure = true};
+}
+
 bool look_again(struct look *look)
 {
 	uint64_t took = look_now() - look->since;
 
 	if (took < look->spinning)
 		return true;
-	if (look->spinning) {
+	if (look->spinning && !look->is_sure)
 		spin_failed(&spinning);
-		look->spinning = 0;
-	}
+	else if (look->spinning)
+		look->yields = YIELDS;
+	look->spinning = 0;
 	if (look->yielded < look->yields && took < YIELDING_NS) {
 		look->yielded++;
 		sys_call(SYS_sched_yield, 0, 0, 0, 0, 0, 0);
 		return true;
 	}
 	/* While others have the core none of it is wasted. */
-	if (look->yields && look->yielded == look->yields)
+	if (look->yields && look->yielded == look->yields && !look->is_sure)
 		spin_failed(&yielding);
 	look->yields = 0;
 	return false;
@@ -76,6 +82,8 @@ void look_end(const struct look *look)
 
 	if (look->spinning || look->yielded)
 		note_crowd(now, now - look->since);
+	if (look->is_sure)
+		return;
 	if (look->spinning)
 		spin_paid(&spinning, now - look->since);
 	else if (look->yields)

@@ -4,7 +4,7 @@
 #include <stdatomic.h>
 
 /* Less than a SHARE of the longest time is not worth it. */
-enum { SHARE = 8, REST_MIN = 16, REST_MAX = 1024 };
+enum { SHARE = 8, REST_MIN = 16 };
 
 static uint32_t get(_Atomic uint32_t *value)
 {
@@ -53,7 +53,7 @@ void spin_failed(struct spin *spin)
 		return;
 	}
 	rest = rest < REST_MIN ? REST_MIN : rest;
-	rest = rest > REST_MAX ? REST_MAX : rest;
+	rest = rest > spin->rest_most ? spin->rest_most : rest;
 	set(&spin->budget, 0);
 	set(&spin->patience, rest);
 	set(&spin->rest, rest);

@@ -12,12 +12,15 @@
 
 struct spin {
 	uint32_t longest;          /* nanoseconds, or looks: the user's unit */
+	uint32_t rest_most;        /* waits without, at most, between two tries */
 	_Atomic uint32_t budget;   /* of the next wait; 0: it does not pay */
 	_Atomic uint32_t rest;     /* waits until it is tried again */
 	_Atomic uint32_t patience; /* the last such rest */
 };
 
-#define SPIN_INIT(most) {.longest = (most), .budget = (most)}
+enum { SPIN_REST = 1024 };
+
+#define SPIN_INIT(most) {.longest = (most), .rest_most = SPIN_REST, .budget = (most)}
 
 /* Before a wait: for how long to look, 0 for not at all. */
 uint32_t spin_begin(struct spin *spin);

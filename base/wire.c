@@ -78,7 +78,8 @@ bool wire_brings_file(const struct wire_request *request)
 	switch (request->header.op) {
 	case WIRE_OPEN: case WIRE_OPEN_PATH: case WIRE_TRADE: return true;
 	case WIRE_LOOKUP: return request->flags & WIRE_WANT_FILE;
-	case WIRE_ROADS: return request->flags & (WIRE_WANT_MARKS | WIRE_WANT_FOLDER);
+	case WIRE_ROADS:
+		return request->flags & (WIRE_WANT_MARKS | WIRE_WANT_FOLDER | WIRE_WANT_LANE);
 	default: return false;
 	}
 }

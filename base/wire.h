@@ -23,9 +23,10 @@
  *   4  operations on paths, LIMIT, TRADE
  *   5  System V IPC and message queues
  *   6  LIST with memory and birth, LIMIT with users' shares, ROOM of all
+ *   7  lanes
  * Tests build programs of other versions. */
 #ifndef WIRE_VERSION
-#define WIRE_VERSION 6
+#define WIRE_VERSION 7
 #endif
 enum {
 	WIRE_MAGIC = 0x756d6873,
@@ -33,6 +34,7 @@ enum {
 	WIRE_VERSION_NEW = 4, /* has operations on paths */
 	WIRE_VERSION_IPC = 5, /* has those of wire_ipc.h */
 	WIRE_VERSION_BIRTH = 6, /* wire_entry has all its fields */
+	WIRE_VERSION_LANE = 7,  /* has WIRE_WANT_LANE */
 	WIRE_NAME_SIZE = 256,
 	WIRE_INITIAL_MAX = 64,
 	WIRE_COMMAND_SIZE = 64,
@@ -160,6 +162,9 @@ enum {
 	                          number: see there. -EPERM: the asker may have neither;
 	                          -EOPNOTSUPP: there is none. To be asked by who has been told a
 	                          number, and of no older daemon */
+	WIRE_WANT_LANE = 64, /* ROADS: the answer has memory of this connection's, base/lane.h, by
+	                        SCM_RIGHTS. -EPERM: not for this asker; -EOPNOTSUPP: there is none.
+	                        To be asked in WIRE_VERSION_LANE */
 	WIRE_TO_EXECUTE = 8, /* LOOKUP with WIRE_WANT_FILE: if the daemon has the file open for
 	                        writing for no need, it closes it */
 };

@@ -27,6 +27,7 @@
 #include <unistd.h>
 
 #include "base/fdpass.h"
+#include "base/lane.h"
 #include "base/own.h"
 #include "base/wire.h"
 #include "fuse/creator.h"
@@ -120,6 +121,7 @@ void connection_free(struct connection *connection)
 	struct door *door = connection->door;
 
 	door_ipc_forget(connection);
+	door_lane_end(connection, LANE_CUT);
 	*connection->link = connection->next;
 	if (connection->next)
 		connection->next->link = connection->link;
@@ -222,7 +224,32 @@ static size_t pack_entries(struct wire_entry *entries, size_t count, unsigned ve
 	return count * size;
 }
 
-static int send_reply(struct call *call)
+static bool has_unread_answer(const struct connection *connection)
+{
+	int unread = 0;
+
+	return ioctl(connection->source.fd, SIOCOUTQ, &unread) == 0 && unread > 0;
+}
+
+/* Who asks has read the answer before, unless it came twice: see the top. */
+static bool may_send(struct connection *connection)
+{
+	bool restored = connection->restored;
+
+	connection->restored = false;
+	return restored || !has_unread_answer(connection);
+}
+
+/* The same for what comes by a lane, before anything is done: not all is answered by the socket. */
+static bool may_send_later(struct connection *connection)
+{
+	if (connection->restored || !connection->has_sent)
+		return true;
+	connection->has_sent = has_unread_answer(connection);
+	return !connection->has_sent;
+}
+
+static int send_parts(struct call *call)
 {
 	struct door *door = call->connection->door;
 	size_t entries = call->request->header.op == WIRE_LIST && call->reply.result > 0 ?
@@ -247,6 +274,13 @@ static int send_reply(struct call *call)
 	while ((result = fdpass_send(call->connection->source.fd, parts, 4, call->fd, NULL,
 	                             MSG_DONTWAIT)) == -ENOMEM && attempts-- > 0)
 		poll(NULL, 0, 1);
+	return result;
+}
+
+static int send_reply(struct call *call)
+{
+	int result = send_parts(call);
+
 	/* As long as we had it open, a lock on it would outlive the client's. */
 	if (call->request->header.op == WIRE_MQ_OPEN && call->fd >= 0)
 		patience_close(call->ipc_told.handle.number, fd_steal(&call->fd),
@@ -256,27 +290,28 @@ static int send_reply(struct call *call)
 	return result;
 }
 
+/* Only what comes with a descriptor is sent. */
+static int answer_by_lane(struct call *call)
+{
+	bool is_sent = call->fd >= 0;
+	int result = is_sent ? send_parts(call) : 0;
+
+	if (is_sent) {
+		call->connection->restored = store_turn_is_again(call->connection->door->store);
+		call->connection->has_sent = true;
+	}
+	if (result == 0)
+		lane_answer(call->lane, is_sent ? LANE_SENT : LANE_ANSWERED,
+		            is_sent ? NULL : &call->reply);
+	fd_close_at(&call->fd);
+	return result;
+}
+
 /* A message that was sent before we asked for credentials on its socket carries none: the kernel
  * then says pid 0 and the overflow uid, which must not pass for the user nobody. */
 static bool is_known(const struct fdpass_sender *sender)
 {
 	return sender->uid != (uid_t)-1 && (sender->pid > 0 || sender->uid != OVERFLOW_UID);
-}
-
-static bool has_unread_answer(const struct connection *connection)
-{
-	int unread = 0;
-
-	return ioctl(connection->source.fd, SIOCOUTQ, &unread) == 0 && unread > 0;
-}
-
-/* Who asks has read the answer before, unless it came twice: see the top. */
-static bool may_ask(struct connection *connection)
-{
-	bool restored = connection->restored;
-
-	connection->restored = false;
-	return restored || !has_unread_answer(connection);
 }
 
 static int perform(struct call *call, int checked)
@@ -288,7 +323,8 @@ static int perform(struct call *call, int checked)
 	int result = checked;
 
 	/* The socket that another is handed over by may be in use meanwhile. */
-	if (header->op != WIRE_ADOPT && !call->is_retry && !may_ask(connection))
+	if (call->lane ? !may_send_later(connection) :
+	                 header->op != WIRE_ADOPT && !call->is_retry && !may_send(connection))
 		return -EPROTO;
 	if (result == 0 && !is_known(&call->sender))
 		result = -EACCES;
@@ -312,12 +348,19 @@ static int perform(struct call *call, int checked)
 	call->reply.serial = call->request->serial;
 	/* Whoever hands over a socket may share the one that it hands it over by, and nobody
 	 * reads there. */
-	return header->op == WIRE_ADOPT ? 0 : send_reply(call);
+	if (header->op == WIRE_ADOPT)
+		return 0;
+	return call->lane ? answer_by_lane(call) : send_reply(call);
 }
 
-/* Takes the request out of the socket: its answer is through. */
+/* Takes the request out of the socket: its answer is through. Out of a lane it is, and what is left
+ * to do has the time that its client needs for the next. */
 static void take_out(struct call *call)
 {
+	if (call->lane) {
+		call->connection->door->is_unfinished = true;
+		return;
+	}
 	while (recv(call->connection->source.fd, NULL, 0, MSG_DONTWAIT) < 0 && errno == ENOMEM)
 		poll(NULL, 0, 1);
 	if (wire_is_ipc(call->request->header.op))
@@ -338,7 +381,7 @@ int call_perform(struct call *call, int checked)
 	return result;
 }
 
-static int answer(struct call *call, size_t size)
+int call_answer(struct call *call, size_t size)
 {
 	int checked = wire_check_request(call->request, size);
 
@@ -374,7 +417,8 @@ static int serve(struct loop_source *source, uint32_t events)
 	                      MSG_DONTWAIT | MSG_PEEK);
 	if (size == -EAGAIN)
 		return 0;
-	result = size <= 0 ? -ECONNRESET : answer(&call, (size_t)size);
+	door_lane_wake(connection);
+	result = size <= 0 ? -ECONNRESET : call_answer(&call, (size_t)size);
 	if (result == CALL_WAITS)
 		door_ipc_wait(&call, (size_t)size);
 	else if (result < 0)
@@ -510,7 +554,7 @@ void door_restore_end(struct door *door)
 	/* A request that has killed one worker after the other is not to kill the next. */
 	if (connection && turn->crashes >= CRASHES_MAX)
 		connection_free(connection);
-	else if (connection)
+	else if (connection && !door_lane_resume(connection, turn->serial))
 		serve(&connection->source, EPOLLIN);
 	/* Of the kernel's requests fs.c sees to itself. */
 	if (turn->active && turn->asker)
@@ -520,6 +564,7 @@ void door_restore_end(struct door *door)
 	/* Who has ended meanwhile waits for nothing, and holds nothing. */
 	loop_hear_first(door->loop);
 	door_ipc_restore(door, serve);
+	door_restore_lanes_end(door);
 	note_alone(door);
 }
 
@@ -572,6 +617,7 @@ int door_new(struct door **ret_door, struct loop *loop, struct store *store, str
 		result = watch_timer(door, &door->idle, idle_out);
 	if (result == 0)
 		result = door_ipc_begin(door);
+	door_lanes_begin(door);
 	if (result == 0)
 		rearm_idle(door);
 	if (result < 0)
@@ -592,6 +638,7 @@ struct door *door_free(struct door *door)
 
 		door->connections = connection->next;
 		door_ipc_forget(connection);
+		door_lane_leave(connection);
 		unwatch(connection);
 		disposal_close(connection->source.fd);
 		free(connection);

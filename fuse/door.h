@@ -45,6 +45,10 @@ int door_new(struct door **ret_door, struct loop *loop, struct store *store, str
 /* Goes on with a connection (taken) that an earlier worker had. Returns 0 or -errno. */
 int door_restore(struct door *door, uint64_t number, int sock);
 
+/* The same for a lane of one of those that are restored, and its process's pidfd (both borrowed),
+ * which the keeper has by this id. */
+void door_restore_lane(struct door *door, uint64_t id, int file, int pidfd);
+
 /* All are restored: serves first the one whose request the earlier worker was killed in. */
 void door_restore_end(struct door *door);
 

@@ -5,6 +5,7 @@
 #define SHMEMU_FUSE_DOOR_I_H
 
 #include "base/fdpass.h"
+#include "base/lane.h"
 #include "base/wire.h"
 #include "base/wire_ipc.h"
 #include "fuse/door.h"
@@ -29,6 +30,10 @@ struct door {
 	struct keep *keep; /* borrowed; NULL: none */
 	struct connection *connections;
 	uint64_t connection_count;
+	struct door_lane *lanes; /* the last served last */
+	unsigned lane_count;
+	uint64_t answered;  /* when the last by a lane was */
+	bool is_unfinished; /* the turn that was answered last, by a lane */
 	struct shares shares; /* connections of each uid */
 	struct door_options options;
 	bool accepting;
@@ -41,6 +46,7 @@ struct door {
 	} message; /* that is being served */
 };
 
+struct door_lane;
 struct pending;
 
 struct connection {
@@ -51,7 +57,9 @@ struct connection {
 	uint64_t number; /* by which the keeper knows it */
 	uid_t uid;       /* whose share it is in */
 	bool restored;   /* an answer may be there that an earlier worker has sent */
+	bool has_sent;   /* to one that came by the lane */
 	struct pending *pending; /* owned: its request waits, in the socket; NULL: none does */
+	struct door_lane *lane; /* owned; NULL: it has none */
 	struct store_creator creator; /* of the last sender; pid 0: none yet */
 };
 
@@ -68,6 +76,8 @@ struct call {
 	};
 	int fd; /* the answer's, or -1; owned by the dispatcher */
 	bool is_retry; /* it has waited */
+	struct lane *lane; /* by which it came; NULL: by the socket */
+	bool opens; /* likewise: see there */
 	struct ipc_call ipc;
 };
 
@@ -79,6 +89,8 @@ enum { CALL_WAITS = 1 };
  * connection is to be freed. `checked`: a failure instead of serving it. */
 int call_perform(struct call *call, int checked);
 void connection_free(struct connection *connection);
+/* The same for a request of so many bytes that is not checked yet. */
+int call_answer(struct call *call, size_t size);
 
 /* Who sent this, for the record of what is made; good until the next call. */
 const struct store_creator *call_creator(struct call *call);
@@ -106,6 +118,23 @@ int call_readlink(struct call *call);
 int call_read_folder(struct call *call);
 int call_path_of(struct call *call);
 int call_link_file(struct call *call);
+
+/* door_lanes.c */
+
+int call_give_lane(struct call *call); /* WIRE_ROADS with WIRE_WANT_LANE */
+/* The connection has asked by the socket: its lane, if it has one, is looked at from now on. */
+void door_lane_wake(struct connection *connection);
+/* It has none any more: whoever waits there is told why, and the keeper. */
+void door_lane_end(struct connection *connection, enum lane_state how);
+/* Another worker goes on with it. */
+void door_lane_leave(struct connection *connection);
+void door_lanes_begin(struct door *door);
+/* Serves what an earlier worker has begun there, if it is this; else false. */
+bool door_lane_resume(struct connection *connection, uint64_t serial);
+/* All lanes are restored: serves what is asked in them. */
+void door_restore_lanes_end(struct door *door);
+
+/* door_ipc.c */
 
 /* All on IPC; IPC_WAITS is left to the caller. */
 int call_ipc(struct call *call);

@@ -17,27 +17,34 @@
 
 enum { BLOCK_SIZE = 512 };
 
-int call_open(struct call *call)
+/* The asker opens what is new itself, by its number. */
+static int make_unopened(struct call *call, const struct peer *peer,
+                         const struct store_birth *birth)
 {
 	const struct wire_request *request = call->request;
 	struct store *store = call->connection->door->store;
-	struct store_birth birth = {
-		.mode = request->mode & 07777,
-		.uid = call->sender.uid,
-		.gid = call->sender.gid,
-		.initial = request->initial,
-		.initial_length = request->initial_length,
-	};
+	struct store_node *node;
+	int result = store_make(store, &peer->actor, store_root(store), request->name,
+	                        (int)request->flags, birth, &node);
+
+	if (result < 0)
+		return result;
+	call->reply.ino = store_node_ino(node);
+	call->reply.created = true;
+	call->reply.roads.number = store_number(store, request->name);
+	return 0;
+}
+
+static int open_and_send(struct call *call, const struct peer *peer,
+                         const struct store_birth *birth)
+{
+	const struct wire_request *request = call->request;
+	struct store *store = call->connection->door->store;
 	struct store_node *node = NULL;
 	bool created = false;
-	struct peer peer;
-	int fd;
+	int fd = store_open(store, &peer->actor, store_root(store), request->name,
+	                    (int)request->flags, birth, &node, &created);
 
-	peer_init(&peer, &call->sender, call->connection->source.fd);
-	if ((request->flags & O_CREAT) && !store_lookup(store, store_root(store), request->name))
-		birth.creator = *call_creator(call);
-	fd = store_open(store, &peer.actor, store_root(store), request->name, (int)request->flags,
-	                &birth, &node, &created);
 	if (fd < 0)
 		return fd;
 	/* What shm_open gives can be read, and whoever asks so knows of no other kind. */
@@ -52,6 +59,29 @@ int call_open(struct call *call)
 	if (request->header.version >= WIRE_VERSION_NEW)
 		call->reply.roads.number = store_number(store, request->name);
 	return 0;
+}
+
+int call_open(struct call *call)
+{
+	const struct wire_request *request = call->request;
+	struct store *store = call->connection->door->store;
+	struct store_birth birth = {
+		.mode = request->mode & 07777,
+		.uid = call->sender.uid,
+		.gid = call->sender.gid,
+		.initial = request->initial,
+		.initial_length = request->initial_length,
+	};
+	bool is_new = (request->flags & O_CREAT) &&
+	              !store_lookup(store, store_root(store), request->name);
+	struct peer peer;
+
+	peer_init(&peer, &call->sender, call->connection->source.fd);
+	if (is_new)
+		birth.creator = *call_creator(call);
+	if (is_new && call->opens && store_has_numbers(store, call->sender.uid))
+		return make_unopened(call, &peer, &birth);
+	return open_and_send(call, &peer, &birth);
 }
 
 /* Python's resource tracker takes away what others still use. */

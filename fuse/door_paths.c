@@ -149,6 +149,8 @@ int call_roads(struct call *call)
 
 	if (call->request->flags & (WIRE_WANT_MARKS | WIRE_WANT_FOLDER))
 		return give_place(call);
+	if (call->request->flags & WIRE_WANT_LANE)
+		return call_give_lane(call);
 	call->reply.roads = door->options.roads;
 	call_tell_limits(call);
 	if (mountpoint)

@@ -53,6 +53,8 @@ enum keep_kind {
 	KEEP_QUEUE,      /* a message queue's fifo; id: likewise */
 	KEEP_NOTICE,     /* a pipe's writing end; id: the queue's serial number */
 	KEEP_BODY,       /* a queue or a set as shared memory; id: its serial number */
+	KEEP_LANE,       /* a connection's lane; id: its number and its process's pid */
+	KEEP_ASKER,      /* the pidfd of that process; the same id */
 };
 
 enum {

@@ -34,6 +34,19 @@ void loop_remove_first(struct loop *loop, struct loop_source *source);
 /* Hears those that are ready now: how many, or a handler's -errno. */
 int loop_hear_first(struct loop *loop);
 
+/* Looks for what no descriptor tells of. While the loop looks again and again before it sleeps it
+ * calls `look`, which serves at most one and says whether it has; that may remove any source.
+ * Before and after come the other two; where `begin` finds nothing to be looked for there are
+ * neither. */
+struct loop_looker {
+	bool (*begin)(void *details);
+	bool (*look)(void *details);
+	void (*end)(void *details);
+	void *details;
+};
+
+void loop_look_too(struct loop *loop, const struct loop_looker *looker);
+
 /* Called when nothing has been heard for a second, once, until something has been heard again. */
 void loop_when_quiet(struct loop *loop, void (*quiet)(void));
 

@@ -229,6 +229,20 @@ int store_open(struct store *store, const struct store_actor *actor, struct stor
 	return result;
 }
 
+int store_make(struct store *store, const struct store_actor *actor, struct store_node *folder,
+               const char *name, int flags, const struct store_birth *birth,
+               struct store_node **ret_node)
+{
+	struct store_birth judged = *birth;
+	int result = store_check_open_flags(&flags);
+
+	if (result == 0 && !(flags & O_CREAT))
+		result = -ENOENT;
+	if (result == 0)
+		result = store_judge_birth(actor, folder, &judged);
+	return result < 0 ? result : store_create(store, folder, name, &judged, ret_node);
+}
+
 int store_open_folder(struct store *store, const struct store_actor *actor,
                       struct store_node *node, int flags)
 {

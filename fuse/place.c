@@ -65,6 +65,12 @@ int store_open_place(struct store *store)
 	return folder < 0 ? -errno : folder;
 }
 
+bool store_has_numbers(const struct store *store, uid_t uid)
+{
+	return store->marks && store->marks->road != MARKS_BY_DESCRIPTOR &&
+	       !anon_has_share(store->anon, uid);
+}
+
 uint64_t store_number(struct store *store, const char *name)
 {
 	const struct store_entry *entry = NULL;

@@ -233,6 +233,8 @@ void store_change_marks(struct store *store); /* all of them */
 int store_open_place(struct store *store);
 /* The number of the file that this name of the root folder leads to; 0: it has none. */
 uint64_t store_number(struct store *store, const char *name);
+/* Can all regular files of a user's that are new be? */
+bool store_has_numbers(const struct store *store, uid_t uid);
 
 /* Told of each folder whose entries or attributes have changed, for whoever caches them. One
  * listener at most; NULL: none. */
@@ -247,6 +249,11 @@ void store_watch(struct store *store, void (*changed)(void *details, uint64_t in
 int store_open(struct store *store, const struct store_actor *actor, struct store_node *folder,
                const char *name, int flags, const struct store_birth *birth,
                struct store_node **ret_node, bool *ret_created);
+
+/* The same of O_CREAT for a name that is not there, without the opening. 0 or -errno. */
+int store_make(struct store *store, const struct store_actor *actor, struct store_node *folder,
+               const char *name, int flags, const struct store_birth *birth,
+               struct store_node **ret_node);
 
 /* The same for a folder itself, and for O_TMPFILE, whose file is nobody's else. */
 int store_open_folder(struct store *store, const struct store_actor *actor,

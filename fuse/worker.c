@@ -506,6 +506,15 @@ static int listener(struct worker *worker)
 	return sock;
 }
 
+/* Borrowed, or -1. */
+static int find_item(const struct worker *worker, enum keep_kind kind, uint64_t id)
+{
+	for (size_t i = 0; i < worker->item_count; i++)
+		if (worker->items[i].kind == kind && worker->items[i].id == id)
+			return worker->items[i].fd;
+	return -1;
+}
+
 static void restore_connections(struct worker *worker)
 {
 	for (size_t i = 0; i < worker->item_count; i++) {
@@ -514,6 +523,10 @@ static void restore_connections(struct worker *worker)
 		if (item->kind == KEEP_CONNECTION && item->fd >= 0)
 			door_restore(worker->door, item->id, fd_steal(&item->fd));
 	}
+	for (size_t i = 0; i < worker->item_count; i++)
+		if (worker->items[i].kind == KEEP_LANE)
+			door_restore_lane(worker->door, worker->items[i].id, worker->items[i].fd,
+			                  find_item(worker, KEEP_ASKER, worker->items[i].id));
 	door_restore_end(worker->door);
 }
 

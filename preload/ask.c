@@ -4,6 +4,8 @@
 #include "base/own.h"
 #include "preload/ask_i.h"
 #include "preload/boot.h"
+#include "preload/known.h"
+#include "preload/lanes.h"
 #include "preload/roads.h"
 #include "preload/shared.h"
 #include "preload/start.h"
@@ -210,27 +212,6 @@ static bool is_final(const struct wire_request *request)
 	                          request->header.op == WIRE_TRADE;
 }
 
-static int put(const struct question *question, struct line line)
-{
-	const struct inquiry *inquiry = question->what;
-	const struct wire_request *request = inquiry->request;
-	struct wire_reply *reply = &inquiry->answer->reply;
-	int room = 0;
-	int result;
-
-	if (inquiry->places)
-		result = client_ask_places(line.sock, inquiry->request, inquiry->places,
-		                           inquiry->answer);
-	else
-		result = client_ask(line.sock, inquiry->request, inquiry->answer);
-	/* open(2) says that there is no free number first. */
-	if (result == 0 && reply->result < 0 && is_open(request) && !is_final(request))
-		room = check_room(line.sock);
-	if (room < 0)
-		reply->result = room;
-	return result;
-}
-
 static void undo(const struct question *question, int sock)
 {
 	const struct inquiry *inquiry = question->what;
@@ -251,6 +232,77 @@ static void undo(const struct question *question, int sock)
 		client_ask(sock, &removal, &ignored);
 }
 
+/* Opens what is new by its number. Where that fails it is as if nothing had been asked yet, but for
+ * a full table, which is the asker's answer. */
+static int open_new(const struct question *question, int sock)
+{
+	const struct inquiry *inquiry = question->what;
+	struct client_answer *answer = inquiry->answer;
+	int fd = known_open_new(answer->reply.roads.number, (int)inquiry->request->flags,
+	                        &answer->told.stat);
+
+	if (fd >= 0) {
+		answer->fd = fd;
+		answer->is_opened = true;
+		return 0;
+	}
+	if (fd == -EMFILE)
+		return fd;
+	undo(question, sock);
+	answer->reply.created = 0;
+	return -EAGAIN;
+}
+
+/* By the lane, if this connection has one. -EAGAIN: it is still to be asked. */
+static int ask_by_lane(const struct question *question, struct line line)
+{
+	const struct inquiry *inquiry = question->what;
+	struct wire_request *request = inquiry->request;
+	struct client_answer *answer = inquiry->answer;
+	struct lane *lane = lane_takes(request) ? lanes_of(line) : NULL;
+	bool opens;
+	int result;
+
+	if (!lane)
+		return -EAGAIN;
+	opens = (request->flags & O_CREAT) &&
+	        known_opens_new((int)request->flags, request->mode);
+	result = client_ask_lane(lane, opens, line.sock, request, answer);
+	if (result == -ESTALE) {
+		lanes_give_up(line);
+		return -EAGAIN;
+	}
+	if (result < 0 || !is_open(request) || answer->reply.result < 0 || answer->fd >= 0)
+		return result;
+	return open_new(question, line.sock);
+}
+
+static int put(const struct question *question, struct line line)
+{
+	const struct inquiry *inquiry = question->what;
+	const struct wire_request *request = inquiry->request;
+	struct wire_reply *reply = &inquiry->answer->reply;
+	int room = 0;
+	int result;
+
+	if (inquiry->places)
+		result = client_ask_places(line.sock, inquiry->request, inquiry->places,
+		                           inquiry->answer);
+	else
+		result = ask_by_lane(question, line);
+	if (result == -EAGAIN)
+		result = client_ask(line.sock, inquiry->request, inquiry->answer);
+	/* open(2) says that there is no free number first. */
+	if (result == 0 && reply->result < 0 && is_open(request) && !is_final(request))
+		room = check_room(line.sock);
+	if (room < 0)
+		reply->result = room;
+	/* The answer counts, whatever becomes of that. */
+	if (result == 0 && lane_takes(request) && lanes_learn(line) < 0)
+		return ASK_LAST;
+	return result;
+}
+
 static int inquire(struct inquiry inquiry, bool is_favour)
 {
 	struct client_answer *answer = inquiry.answer;
@@ -265,6 +317,7 @@ static int inquire(struct inquiry inquiry, bool is_favour)
 	int result;
 
 	answer->fd = -1;
+	answer->is_opened = false;
 	answer->reply.created = 0;
 	answer->reply.header.version = 0;
 	result = ask_question(&question);

@@ -30,6 +30,8 @@ enum { PLACES = 64, NAME_ROOM = 80, FAILURES_MAX = 3 };
 enum { OPEN_FLAGS = O_ACCMODE | O_CREAT | O_NOCTTY | O_APPEND | O_NONBLOCK | O_SYNC | O_LARGEFILE |
 	            O_NOFOLLOW | O_CLOEXEC };
 
+enum { NEW_FLAGS = O_EXCL | O_TRUNC, OWNERS = S_IRUSR | S_IWUSR };
+
 /* When it was told, `mark` was the name's. 0: it was not known then. */
 struct fact {
 	uint64_t mark, number, device, inode;
@@ -225,6 +227,38 @@ int known_open(const struct known_name *name, int flags, struct stat *ret_status
 	return KNOWN_NOT;
 }
 
+/* Who makes a file has it open whatever its mode: by its number the kernel judges. */
+bool known_opens_new(int flags, mode_t mode)
+{
+	const struct marks *marks = marks_known();
+
+	return marks && marks->road < MARKS_BY_DESCRIPTOR && known.folder.fd > 0 &&
+	       mark_now(0) && !(flags & ~(OPEN_FLAGS | NEW_FLAGS)) &&
+	       (flags & O_ACCMODE) != O_ACCMODE && (mode & OWNERS) == OWNERS;
+}
+
+int known_open_new(uint64_t number, int flags, struct wire_stat *ret_status)
+{
+	struct number_path path;
+	struct stat status;
+	int fd;
+
+	if (!find_path(number, &path) || path.by_descriptor)
+		return -ESTALE;
+	fd = sys_openat(path.folder, path.bytes, flags & ~(O_CREAT | NEW_FLAGS), 0);
+	if (fd == -EMFILE)
+		return fd;
+	if (fd >= 0 && sys_fstat(fd, &status) == 0 && S_ISREG(status.st_mode) &&
+	    status.st_dev == known.folder.device) {
+		ret_status->dev = status.st_dev;
+		ret_status->ino = status.st_ino;
+		return fd;
+	}
+	fd_close_at(&fd);
+	look_after_folders();
+	return -ESTALE;
+}
+
 int known_stat(const struct known_name *name, struct stat *ret_status)
 {
 	struct number_path path;
@@ -354,6 +388,12 @@ static void set_out(void)
 		known.failures += result == -EPERM || result == -EACCES ? FAILURES_MAX : 1;
 }
 
+void known_set_out(void)
+{
+	if (known.folder.fd <= 0 || known.files.fd < 0)
+		set_out();
+}
+
 /* At the second time: most names are opened once. */
 void known_learn(const struct known_name *name, uint64_t number, dev_t device, ino_t inode)
 {
@@ -369,8 +409,11 @@ void known_learn(const struct known_name *name, uint64_t number, dev_t device, i
 
 void known_learn_file(const struct known_name *name, const struct client_answer *answer)
 {
+	uint64_t number = answer->reply.roads.number;
 	struct stat status;
 
-	if (answer->reply.roads.number && sys_fstat(answer->fd, &status) == 0)
-		known_learn(name, answer->reply.roads.number, status.st_dev, status.st_ino);
+	if (number && answer->is_opened)
+		known_learn(name, number, answer->told.stat.dev, answer->told.stat.ino);
+	else if (number && sys_fstat(answer->fd, &status) == 0)
+		known_learn(name, number, status.st_dev, status.st_ino);
 }

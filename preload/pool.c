@@ -20,6 +20,7 @@
 #include <sys/resource.h>
 
 #include "base/own.h"
+#include "preload/lanes.h"
 
 enum {
 	FDS_ABOVE = 1024,
@@ -153,6 +154,7 @@ static struct line take(int from, int end, int *ret_strangers)
 				return (struct line){.sock = slot->sock, .slot = at};
 			*ret_strangers = slot->sock;
 		}
+		lanes_drop(at, before >> 1 == self);
 		slot->sock = -1;
 		return (struct line){.sock = -1, .slot = at};
 	}
@@ -247,6 +249,20 @@ void pool_put(struct line line)
 		pool_cut(line);
 	else
 		give_back(line.slot);
+	if (lanes_is_left(line.slot))
+		pool_look_after(line.slot);
+}
+
+void pool_look_after(int slot)
+{
+	uint64_t self = own_generation();
+	uint64_t idle = self << 1;
+
+	if (!lanes_is_left(slot) ||
+	    !atomic_compare_exchange_strong(&pool.slots[slot].state, &idle, self << 1 | 1))
+		return;
+	lanes_drop(slot, true);
+	give_back(slot);
 }
 
 void pool_after_fork_child(void)
@@ -264,8 +280,10 @@ void pool_after_fork_child(void)
 
 void pool_cut(struct line line)
 {
-	if (line.slot >= 0)
+	if (line.slot >= 0) {
+		lanes_drop(line.slot, pool.slots[line.slot].state >> 1 == own_generation());
 		pool.slots[line.slot].sock = -1;
+	}
 	fd_close_at(&line.sock);
 	give_back(line.slot);
 }

@@ -29,6 +29,9 @@ void pool_note(struct line line);
 /* Keeps it for the next request. */
 void pool_put(struct line line);
 
+/* Drops the lane in a slot if that is left and nobody uses the slot: else its user does. */
+void pool_look_after(int slot);
+
 /* Called by lock.c's handler. */
 void pool_after_fork_child(void);
 

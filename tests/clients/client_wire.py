@@ -6,7 +6,7 @@ import socket
 import struct
 from collections import namedtuple
 
-MAGIC, VERSION = 0x756d6873, 6
+MAGIC, VERSION = 0x756d6873, 7
 ASKED = 5   # what programs ask in
 SPOKEN = 2  # what daemons of other versions understand too
 LIST, STATUS = 3, 4
