@@ -22,7 +22,7 @@ uint32_t spin_begin(struct spin *spin)
 	uint32_t rest = get(&spin->rest);
 
 	if (budget || !rest)
-		return budget ? budget : spin->longest;
+		return budget ? budget : spin->try_longest;
 	set(&spin->rest, rest - 1);
 	return 0;
 }

@@ -12,6 +12,8 @@
 
 struct spin {
 	uint32_t longest;          /* nanoseconds, or looks: the user's unit */
+	uint32_t try_longest;      /* likewise, when it is tried whether it pays again: who is
+	                              waited for may be asleep as well, which takes longer */
 	uint32_t rest_most;        /* waits without, at most, between two tries */
 	_Atomic uint32_t budget;   /* of the next wait; 0: it does not pay */
 	_Atomic uint32_t rest;     /* waits until it is tried again */
@@ -20,7 +22,8 @@ struct spin {
 
 enum { SPIN_REST = 1024 };
 
-#define SPIN_INIT(most) {.longest = (most), .rest_most = SPIN_REST, .budget = (most)}
+#define SPIN_INIT(most)                                                                            \
+	{.longest = (most), .try_longest = (most), .rest_most = SPIN_REST, .budget = (most)}
 
 /* Before a wait: for how long to look, 0 for not at all. */
 uint32_t spin_begin(struct spin *spin);

@@ -23,7 +23,13 @@ struct loop {
 	struct loop_looker too;
 };
 
-enum { SPINNING_NS = 50 * 1000, LOOKS = 32, REST_MOST = 128, QUIET_MILLISECONDS = 1000 };
+enum {
+	SPINNING_NS = 50 * 1000,
+	TRY_NS = 200 * 1000,
+	REST_MOST = 128,
+	LOOKS = 32, /* at memory, for each by a system call */
+	QUIET_MILLISECONDS = 1000,
+};
 
 static int make_sets(struct loop *loop)
 {
@@ -44,6 +50,7 @@ int loop_new(struct loop **ret_loop)
 	if (!loop)
 		return -ENOMEM;
 	*loop = (struct loop){.epoll = -1, .first = -1, .spin = SPIN_INIT(SPINNING_NS)};
+	loop->spin.try_longest = TRY_NS;
 	loop->spin.rest_most = REST_MOST;
 	result = make_sets(loop);
 	if (result < 0) {
