@@ -137,7 +137,7 @@ const struct config *boot_config(void)
 	return &config;
 }
 
-static void set_owner(void)
+__attribute__((cold)) static void set_owner(void)
 {
 	owner = sys_getpid();
 }

@@ -12,6 +12,7 @@
 #include "preload/mq.h"
 #include "preload/pool.h"
 #include "preload/presence.h"
+#include "preload/real.h"
 #include "preload/refresh.h"
 #include "preload/sync.h"
 
@@ -91,10 +92,22 @@ bool lock_has_attachments(void)
 	return atomic_load(&attachments_holder) == sync_thread();
 }
 
-static void before_fork(void)
+/* What a child calls first it would look for anew, each of them. */
+static void find_for_children(void)
+{
+	(void)REAL(_exit);
+	(void)REAL(close);
+	(void)REAL(dup2);
+}
+
+/* Here and after, what is only looked at is not written to, and all is cold, so that it lies close:
+ * each page that a child writes to is copied, and each that it runs is looked for, which costs more
+ * than all else that is done. */
+__attribute__((cold)) static void before_fork(void)
 {
 	uint64_t before = block_signals();
 
+	find_for_children();
 	enter(&attachments_lock);
 	lock_enter();
 	mask_at_fork = before;
@@ -102,7 +115,7 @@ static void before_fork(void)
 	presence_before_fork();
 }
 
-static void after_fork(void)
+__attribute__((cold)) static void after_fork(void)
 {
 	uint64_t before = mask_at_fork;
 
@@ -111,13 +124,13 @@ static void after_fork(void)
 	sys_sigmask(SIG_SETMASK, &before, NULL);
 }
 
-static void after_fork_parent(void)
+__attribute__((cold)) static void after_fork_parent(void)
 {
 	presence_after_fork_parent();
 	after_fork();
 }
 
-static void after_fork_child(void)
+__attribute__((cold)) static void after_fork_child(void)
 {
 	claims_after_fork();
 	refresh_after_fork();

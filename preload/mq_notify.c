@@ -494,10 +494,11 @@ void mq_notify_sent(const struct mq *queue, uint64_t presence, uint64_t last)
 		sys_call(SYS_nanosleep, (long)&time, 0, 0, 0, 0, 0);
 }
 
-void mq_notify_after_fork_child(void)
+__attribute__((cold)) void mq_notify_after_fork_child(void)
 {
 	while (registrations)
 		discard(registrations);
 	guard_close(&signal_pipes);
-	has_signal_thread = false;
+	if (has_signal_thread)
+		has_signal_thread = false;
 }

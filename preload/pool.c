@@ -265,7 +265,7 @@ void pool_look_after(int slot)
 	give_back(slot);
 }
 
-void pool_after_fork_child(void)
+__attribute__((cold)) void pool_after_fork_child(void)
 {
 	for (int at = POOL_SIZE; at < SLOTS; at++) {
 		struct slot *slot = &pool.slots[at];

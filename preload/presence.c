@@ -191,7 +191,7 @@ static void log_uncounted(int result)
 
 /* By the parent's own connection: if its daemon is gone there is nothing to be inherited, and none
  * is started. */
-void presence_before_fork(void)
+__attribute__((cold)) void presence_before_fork(void)
 {
 	const struct presence *own = &presences.each[presences.own];
 	struct client_ipc call;
@@ -211,12 +211,12 @@ void presence_before_fork(void)
 		log_uncounted(result);
 }
 
-void presence_after_fork_parent(void)
+__attribute__((cold)) void presence_after_fork_parent(void)
 {
 	drop(&presences.each[!presences.own]);
 }
 
-void presence_after_fork_child(void)
+__attribute__((cold)) void presence_after_fork_child(void)
 {
 	struct presence *parents = &presences.each[presences.own];
 	struct presence *own = &presences.each[!presences.own];

@@ -179,11 +179,12 @@ void refresh_before_fork(void)
 }
 
 /* What another thread has changed since is its parent's to push. */
-void refresh_after_fork(void)
+__attribute__((cold)) void refresh_after_fork(void)
 {
 	views_forget_kept_back();
 	for (struct view *view = views_first(0); view; view = views_next(view))
 		twin_adopt(view);
 	backing_after_fork();
-	atomic_store(&is_running, false);
+	if (atomic_load(&is_running))
+		atomic_store(&is_running, false);
 }

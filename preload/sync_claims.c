@@ -25,8 +25,8 @@ enum state {
 };
 
 static struct {
-	struct claim all[CLAIMS_MAX];
 	atomic_int used;  /* beyond are only STATE_NEVER */
+	struct claim all[CLAIMS_MAX];
 } claims;
 
 static pthread_key_t robust_key;
@@ -37,7 +37,7 @@ pid_t sync_thread(void)
 	return (pid_t)sys_call(SYS_gettid, 0, 0, 0, 0, 0, 0);
 }
 
-void claims_after_fork(void)
+__attribute__((cold)) void claims_after_fork(void)
 {
 	int used = atomic_load(&claims.used);
 

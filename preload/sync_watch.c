@@ -182,11 +182,12 @@ void watch_end(struct watch *watch)
 	watch->watcher = NULL;
 }
 
-void watch_after_fork(void)
+__attribute__((cold)) void watch_after_fork(void)
 {
 	for (int i = 0; i < WATCHERS_MAX; i++) {
-		if (watchers[i].state != STATE_NEVER)
-			guard_close(&watchers[i].fd);
+		if (watchers[i].state == STATE_NEVER)
+			continue;
+		guard_close(&watchers[i].fd);
 		atomic_store(&watchers[i].state, STATE_NEVER);
 	}
 }
