@@ -31,6 +31,7 @@ static int make_unopened(struct call *call, const struct peer *peer,
 		return result;
 	call->reply.ino = store_node_ino(node);
 	call->reply.created = true;
+	call_tell_limits(call);
 	call->reply.roads.number = store_number(store, request->name);
 	return 0;
 }
