@@ -53,8 +53,6 @@ static int ask_open(const struct name *name, int flags, mode_t mode,
 	if (flags & O_CREAT)
 		request.mode = mode & ~umask_read();
 	result = ask(&request, &answer);
-	if (is_other(result))
-		return emu_open_other(name->bytes, flags, mode, result);
 	if (result < 0)
 		return result;
 	/* It comes close-on-exec, lest another thread's fork and exec take it along. */
@@ -70,7 +68,16 @@ int emu_open(const struct name *name, int flags, mode_t mode)
 	struct stat ignored;
 	int result = known_open(&sought, flags, &ignored);
 
-	return result >= 0 ? result : ask_open(name, flags, mode, &sought);
+	if (result < 0)
+		result = ask_open(name, flags, mode, &sought);
+	return is_other(result) ? emu_open_other(name->bytes, flags, mode, result) : result;
+}
+
+int emu_create(const struct name *name, int flags, mode_t mode)
+{
+	struct known_name sought = known_name(name->bytes, name->length);
+
+	return ask_open(name, flags, mode, &sought);
 }
 
 int emu_unlink(const struct name *name)

@@ -14,8 +14,12 @@ int emu_parse(enum name_kind kind, const char *given, struct name *ret_name);
  * Returns a descriptor owned by the caller, or -errno. */
 int emu_open(const struct name *name, int flags, mode_t mode);
 
-/* The same for what need not be a regular file, nor a possible name: "." and "..". `refusal` is the
- * result where paths are none of our business. */
+/* The same for a possible name, with O_CREAT, by the daemon's word: what is there and is no
+ * regular file is -EISDIR, -ENXIO or -ELOOP. */
+int emu_create(const struct name *name, int flags, mode_t mode);
+
+/* As emu_open for what need not be a regular file, nor a possible name: "." and "..". `refusal` is
+ * the result where paths are none of our business. */
 int emu_open_other(const char *name, int flags, mode_t mode, int refusal);
 
 /* unlink(2) of a file in /dev/shm. Returns 0 or -errno. */

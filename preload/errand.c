@@ -5,6 +5,7 @@
 #include <string.h>
 #include <sys/mman.h>
 
+#include "base/name.h"
 #include "base/own.h"
 #include "base/text.h"
 #include "preload/ask.h"
@@ -93,11 +94,18 @@ long way_ask(struct way *way, struct wire_request *request, struct client_answer
 	return go_elsewhere(way, teller, ret_answer->told.text_length);
 }
 
+size_t way_root_name(const struct way *way)
+{
+	size_t length = strlen(way->path);
+
+	return !way->base.ino && name_is_valid(way->path, length) ? length : 0;
+}
+
 struct known_name way_known_name(const struct way *way)
 {
-	if (way->base.ino || strchr(way->path, '/'))
-		return (struct known_name){.bytes = ""};
-	return known_name(way->path, strlen(way->path));
+	size_t length = way_root_name(way);
+
+	return length ? known_name(way->path, length) : (struct known_name){.bytes = ""};
 }
 
 long way_find(struct way *way, bool nofollow, struct wire_stat *ret_stat)

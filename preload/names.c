@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "base/own.h"
+#include "preload/emu.h"
 #include "preload/export.h"
 #include "preload/paths.h"
 #include "preload/real.h"
@@ -24,7 +25,13 @@ static long unlink_served(const struct errand *errand, struct way *way)
 	const int *flags = errand->details;
 	struct wire_request request = wire_request_make(WIRE_REMOVE);
 	struct client_answer answer;
+	struct name name = {.length = *flags & AT_REMOVEDIR ? 0 : way_root_name(way)};
 
+	/* The shorter request. */
+	if (name.length) {
+		memcpy(name.bytes, way->path, name.length);
+		return emu_unlink(&name);
+	}
 	request.flags = *flags & AT_REMOVEDIR ? WIRE_FOLDER : 0;
 	return way_ask(way, &request, &answer);
 }

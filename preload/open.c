@@ -4,8 +4,10 @@
  */
 #include <fcntl.h>
 #include <pthread.h>
+#include <string.h>
 
 #include "base/own.h"
+#include "preload/emu.h"
 #include "preload/export.h"
 #include "preload/known.h"
 #include "preload/paths.h"
@@ -44,6 +46,23 @@ static long open_stand_in(struct way *way, mode_t type, int flags)
 	return way_natively(way, &(struct errand){.natively = open_natively, .details = &again});
 }
 
+/* A file's making by its name alone is the shorter request. What is there, and is no regular file,
+ * is left to the other one: -ENXIO. */
+static long create_by_name(const struct opening *opening, const struct way *way)
+{
+	int others = O_PATH | O_DIRECTORY | (O_TMPFILE & ~O_DIRECTORY);
+	size_t length = (opening->flags & O_CREAT) && !(opening->flags & others) ?
+		way_root_name(way) : 0;
+	struct name name = {.length = length};
+	long result;
+
+	if (!length)
+		return -ENXIO;
+	memcpy(name.bytes, way->path, length);
+	result = emu_create(&name, opening->flags, opening->mode);
+	return result == -ELOOP || result == -EISDIR ? -ENXIO : result;
+}
+
 static long open_served(const struct errand *errand, struct way *way)
 {
 	const struct opening *opening = errand->details;
@@ -51,8 +70,10 @@ static long open_served(const struct errand *errand, struct way *way)
 	struct known_name sought = way_known_name(way);
 	struct client_answer answer;
 	mode_t type;
-	long result;
+	long result = create_by_name(opening, way);
 
+	if (result != -ENXIO)
+		return result;
 	request.flags = (uint32_t)opening->flags;
 	if (takes_mode(opening->flags))
 		request.mode = opening->mode & ~umask_read();

@@ -93,6 +93,9 @@ long way_go(int dirfd, const char *path, const struct errand *errand);
  * length in ret_answer->told.text_length; ret_answer->fd is the caller's. */
 long way_ask(struct way *way, struct wire_request *request, struct client_answer *ret_answer);
 
+/* Is way->path a possible name of the root folder? Then its length, else 0. */
+size_t way_root_name(const struct way *way);
+
 /* The name of the root folder that way->path is; if it is none, it has no mark, and no number. */
 struct known_name way_known_name(const struct way *way);
 /* The same of a path at first sight, where the daemon is the road to it. */
