@@ -36,7 +36,7 @@
 
 enum { WORKER_FD = 3, CRASHES_MAX = 5, STOP_SECONDS = 10 };
 enum { PEAK_WORTH_SHRINKING = 1024 };
-enum { NAP_MILLISECONDS = 10, END_MILLISECONDS = 3000 };
+enum { NAP_MILLISECONDS = 10, REST_MILLISECONDS = 1, END_MILLISECONDS = 3000 };
 
 struct item_key {
 	uint64_t kind;
@@ -74,6 +74,7 @@ struct keeper {
 	bool crashed; /* the last worker, of itself */
 	bool served;
 	bool quiet;  /* nothing has been heard for a second */
+	bool rests;  /* what it heard last needs nothing done: more of that can lie where it is */
 	bool stopping;
 	bool ended;
 	time_t deadline; /* of stopping */
@@ -347,10 +348,14 @@ static void obey(struct keeper *keeper, struct party *party, const struct keep_m
 	case KEEP_HELLO: greet(keeper, party, message); break;
 	case KEEP_READY: note_ready(keeper); break;
 	case KEEP_PUT:
+		keeper->rests = true;
 		if (*fd >= 0)
 			item_put(keeper, message, fd_steal(fd));
 		break;
-	case KEEP_DROP: item_drop(keeper, message->kind, message->id); break;
+	case KEEP_DROP:
+		keeper->rests = true;
+		item_drop(keeper, message->kind, message->id);
+		break;
 	case KEEP_MOUNT: mount_for_user(keeper, party, message); break;
 	case KEEP_RESIZE: resize(keeper, party, message); break;
 	case KEEP_END:
@@ -498,7 +503,8 @@ static void bury_candidate(struct keeper *keeper)
 	party_kill(&keeper->candidate);
 }
 
-/* Each wake-up sees to the most important thing only, and comes back for the others. */
+/* Each wake-up sees to the most important thing only, and comes back for the others. Who is woken
+ * for each file that is made takes a core from those who make it. */
 static void wait_and_see(struct keeper *keeper)
 {
 	enum { SIGNALS, WORKER_DEATH, WORKER, CANDIDATE_DEATH, CANDIDATE, COUNT };
@@ -510,9 +516,15 @@ static void wait_and_see(struct keeper *keeper)
 		[CANDIDATE] = {keeper->candidate.sock, POLLIN, 0},
 	};
 
-	int count = poll(sources, COUNT, keeper->stopping || !keeper->quiet ? 1000 : -1);
+	bool rests = keeper->rests;
+	int count;
 
-	if (count < 0)
+	keeper->rests = false;
+	if (rests)
+		sources[WORKER].fd = -1;
+	count = poll(sources, COUNT,
+	             rests ? REST_MILLISECONDS : keeper->stopping || !keeper->quiet ? 1000 : -1);
+	if (count < 0 || (rests && count == 0))
 		return;
 	keeper->quiet = count == 0;
 	if (keeper->stopping && now() > keeper->deadline)
