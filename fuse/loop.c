@@ -15,6 +15,7 @@
 struct loop {
 	int epoll;
 	int first; /* owned, an epoll of its own, in the other */
+	unsigned firsts; /* sources in it */
 	struct spin spin;
 	bool served; /* the last one waited for was a source, and not only a first one */
 	bool stopped;
@@ -95,12 +96,17 @@ void loop_remove(struct loop *loop, struct loop_source *source)
 
 int loop_add_first(struct loop *loop, struct loop_source *source, uint32_t events)
 {
-	return control(loop->first, EPOLL_CTL_ADD, source, events);
+	int result = control(loop->first, EPOLL_CTL_ADD, source, events);
+
+	if (result == 0)
+		loop->firsts++;
+	return result;
 }
 
 void loop_remove_first(struct loop *loop, struct loop_source *source)
 {
-	control(loop->first, EPOLL_CTL_DEL, source, 0);
+	if (control(loop->first, EPOLL_CTL_DEL, source, 0) == 0)
+		loop->firsts--;
 }
 
 void loop_when_quiet(struct loop *loop, void (*quiet)(void))
@@ -120,7 +126,7 @@ int loop_hear_first(struct loop *loop)
 	int heard = 0;
 	int result = 0;
 
-	while (result >= 0 && epoll_wait(loop->first, &event, 1, 0) == 1) {
+	while (result >= 0 && loop->firsts && epoll_wait(loop->first, &event, 1, 0) == 1) {
 		struct loop_source *source = event.data.ptr;
 
 		result = source->handle(source, event.events);
