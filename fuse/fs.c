@@ -26,6 +26,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/look.h"
 #include "base/own.h"
 #include "fuse/fs_i.h"
 #include "fuse/journal.h"
@@ -184,9 +185,12 @@ static int serve_one(struct fs *fs)
 static int serve(struct loop_source *source, uint32_t events)
 {
 	struct fs *fs = (struct fs *)source;
+	uint64_t began = look_now();
 	int result = serve_one(fs);
 
 	(void)events;
+	if (fs->awake)
+		awake_served(fs->awake, began, look_now());
 	if (fuse_session_exited(fs->session))
 		loop_stop(fs->loop);
 	return result;
@@ -337,6 +341,15 @@ static int take_over(struct fs *fs, const struct fs_options *options)
 	return 0;
 }
 
+/* What can't be had is done without. */
+static void stay_awake(struct fs *fs, enum awake_when when)
+{
+	int device = awake_open(when);
+
+	if (device >= 0 && awake_new(&fs->awake, fs->loop, device) < 0)
+		fs->awake = NULL;
+}
+
 int fs_mount(struct fs **ret_fs, struct loop *loop, struct store *store,
              const struct fs_options *options)
 {
@@ -371,6 +384,7 @@ int fs_mount(struct fs **ret_fs, struct loop *loop, struct store *store,
 		fs_free(fs);
 		return result;
 	}
+	stay_awake(fs, options->awake);
 	store_watch(store, folder_changed, fs);
 	*ret_fs = fs;
 	return 0;
@@ -402,6 +416,7 @@ struct fs *fs_free(struct fs *fs)
 	if (!fs)
 		return NULL;
 	store_watch(fs->store, NULL, NULL);
+	awake_free(fs->awake);
 	if (fs->device.fd >= 0)
 		loop_remove(fs->loop, &fs->device);
 	if (fs->device.fd >= 0 && sever(fs))

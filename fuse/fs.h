@@ -6,6 +6,8 @@
 #include <stdbool.h>
 #include <sys/types.h>
 
+#include "fuse/awake.h"
+
 struct fs;
 struct loop;
 struct store;
@@ -22,6 +24,7 @@ struct fs_options {
 	const char *mount_options; /* as after -o, NULL for none: passed to libfuse */
 	enum fs_passthrough passthrough;
 	bool allow_other;
+	enum awake_when awake;
 	struct tokens *tokens; /* where to put those that are asked for; borrowed; NULL: nowhere */
 	int device; /* the /dev/fuse of an earlier worker's mount, taken; -1: mount */
 };

@@ -7,6 +7,7 @@
 #define FUSE_USE_VERSION 314
 #include <fuse_lowlevel.h>
 
+#include "fuse/awake.h"
 #include "fuse/channel.h"
 #include "fuse/fs.h"
 #include "fuse/inodes.h"
@@ -42,6 +43,7 @@ struct fs {
 	struct inodes inodes;
 	struct removed removed;
 	struct told told;
+	struct awake *awake; /* NULL: idle cores are left alone */
 	struct channel_request request; /* the one that is being served */
 	bool serving;
 	bool root_told;   /* the kernel may have the root folder's attributes */

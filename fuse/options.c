@@ -21,6 +21,7 @@ enum long_only {
 	OPTION_NO_MOUNT,
 	OPTION_SOURCE,
 	OPTION_PASSTHROUGH,
+	OPTION_AWAKE,
 	OPTION_READY_FD,
 	OPTION_IDLE_EXIT,
 	OPTION_WAIT,
@@ -50,6 +51,9 @@ static const char usage_text[] =
 	"                          nr_inodes= is --inodes=\n"
 	"      --passthrough=HOW   auto, require or off: let the kernel read, write and map the\n"
 	"                          memory without asking the daemon (root, Linux 6.9)\n"
+	"      --awake=WHEN        auto, always or never: keep idle processors awake while\n"
+	"                          requests come one after another at the mount (root); auto:\n"
+	"                          where there are four or fewer\n"
 	"      --source=KIND       where memory comes from: auto, tmpfs, memfd, or tmpdir\n"
 	"                          (files in $TMPDIR, which can reach a disk)\n"
 	"      --dir=DIR           meet clients in DIR instead of $SHMEMU_DIR or the default\n"
@@ -78,6 +82,7 @@ static const struct option long_options[] = {
 	{"no-mount", no_argument, NULL, OPTION_NO_MOUNT},
 	{"foreground", no_argument, NULL, 'f'},
 	{"passthrough", required_argument, NULL, OPTION_PASSTHROUGH},
+	{"awake", required_argument, NULL, OPTION_AWAKE},
 	{"source", required_argument, NULL, OPTION_SOURCE},
 	{"dir", required_argument, NULL, OPTION_DIR},
 	{"idle-exit", required_argument, NULL, OPTION_IDLE_EXIT},
@@ -162,6 +167,17 @@ static int parse_how(const char *option, const char *text)
 	return HARDEN_OFF;
 }
 
+static enum awake_when parse_awake(const char *text)
+{
+	if (strcmp(text, "auto") == 0)
+		return AWAKE_AUTO;
+	if (strcmp(text, "always") == 0)
+		return AWAKE_ALWAYS;
+	if (strcmp(text, "never") != 0)
+		errx(EXIT_USAGE, "--awake takes auto, always or never, not '%s'", text);
+	return AWAKE_NEVER;
+}
+
 static void parse_reap(struct options *options, const char *text)
 {
 	static const char ttl[] = "ttl:";
@@ -206,6 +222,7 @@ static void apply(struct options *options, int option, const char *value)
 	case OPTION_PASSTHROUGH:
 		options->passthrough = (enum fs_passthrough)parse_how("--passthrough", value);
 		break;
+	case OPTION_AWAKE: options->awake = parse_awake(value); break;
 	case OPTION_SOURCE: options->source = parse_source(value); break;
 	case OPTION_DIR: options->folder = value; break;
 	case OPTION_IDLE_EXIT: options->idle_seconds = parse_number("--idle-exit", value); break;
@@ -270,9 +287,9 @@ static const struct option *find_long_option(const char *key)
 {
 	/* What may stand in /etc/fstab. */
 	static const int listable[] = {
-		OPTION_DIR, OPTION_PASSTHROUGH, OPTION_SOURCE, OPTION_REAP, OPTION_GUARD,
-		OPTION_HARDEN, OPTION_SIZE, OPTION_HUGE, OPTION_INODES, OPTION_USER_SIZE,
-		OPTION_USER_NAMES, OPTION_USER_CONNECTIONS, 0,
+		OPTION_DIR, OPTION_PASSTHROUGH, OPTION_AWAKE, OPTION_SOURCE, OPTION_REAP,
+		OPTION_GUARD, OPTION_HARDEN, OPTION_SIZE, OPTION_HUGE, OPTION_INODES,
+		OPTION_USER_SIZE, OPTION_USER_NAMES, OPTION_USER_CONNECTIONS, 0,
 	};
 
 	if (strcmp(key, "nr_inodes") == 0)

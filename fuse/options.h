@@ -8,6 +8,7 @@
 #include <sys/types.h>
 
 #include "fuse/anon.h"
+#include "fuse/awake.h"
 #include "fuse/fs.h"
 #include "fuse/harden.h"
 #include "fuse/reap.h"
@@ -22,6 +23,7 @@ struct options {
 	mode_t root_mode;       /* likewise */
 	enum anon_kind source;
 	enum fs_passthrough passthrough;
+	enum awake_when awake;
 	bool no_mount;
 	bool foreground;
 	bool wait;              /* for another daemon to leave the folder */

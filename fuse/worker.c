@@ -469,6 +469,7 @@ static void open_fs(struct worker *worker)
 		.mount_options = options->mount_options,
 		.passthrough = options->passthrough,
 		.allow_other = geteuid() == 0,
+		.awake = options->awake,
 		.tokens = &worker->tokens,
 		.device = take_one(worker, KEEP_FUSE, NULL),
 	};

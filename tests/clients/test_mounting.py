@@ -203,7 +203,7 @@ def mount_by_fstab():
     with place() as p, open("/etc/fstab") as old:
         line = (f"shmfs {p.mount} fuse.shmfs rw,suid,dev,exec,auto,_netdev,defaults,nofail,user,"
                 f"x-systemd.automount,x-gvfs-hide,comment=ours,size=16m,nr_inodes=10,user_size=4m,huge=never,"
-                f"passthrough=auto,reap=orphans,guard,harden=auto,dir={p.dir} 0 0\n")
+                f"passthrough=auto,awake=auto,reap=orphans,guard,harden=auto,dir={p.dir} 0 0\n")
         with bound("/etc/fstab", old.read() + line):
             succeed("mount", p.mount)
             assert p.line()[2] == "fuse.shmfs", p.line()
