@@ -14,7 +14,7 @@
 
 #define COUNT(array) (sizeof(array) / sizeof(array)[0])
 #define SIDES \
-	"example, mount, direct, example modes, example uncached, example -s, native"
+	"example, mount, direct, example hp, example modes, example uncached, example -s, native"
 
 enum { FILES = 100, PAGE = 4096, MANY = 1 << 20 };
 

@@ -11,7 +11,7 @@
 | mount         | no      | the FUSE door with passthrough                                              |
 | mount+library | yes     | the same                                                                    |
 | direct        | no      | the FUSE door without passthrough                                           |
-| example ...   | no      | libfuse's example: example.py                                               |
+| example ...   | no      | libfuse's examples: example.py                                              |
 """
 
 import dataclasses
@@ -153,7 +153,7 @@ class Sides:
     def example(self, name):
         if name not in self.examples:
             check_may_mount()
-            self.examples[name] = example.Example(self.build, example.SIDES[name])
+            self.examples[name] = example.Example(self.build, *example.SIDES[name])
         return Side(name, prefix=mounting(BOUND, self.examples[name].mountpoint))
 
     def side(self, wanted, question):
