@@ -30,7 +30,7 @@ enum { WRITE_STRIPS = 1 << 2, OPEN_STRIPS = 1 << 0, SETATTR_STRIPS = 1 << 11 };
 /* No flush: close(2) then has nothing to ask us, and can't fail when we are gone. */
 enum { OPEN_DIRECT_IO = 1 << 0, OPEN_NOFLUSH = 1 << 5, OPEN_PASSTHROUGH = 1 << 7 };
 
-enum { FAILURES_MAX = 100 };
+enum { FAILURES_MAX = 100, SMALL_ANSWER_SIZE = 256 };
 
 struct init_answer {
 	uint32_t major;
@@ -256,15 +256,30 @@ static ssize_t write_init(struct channel *channel, struct iovec *parts, int coun
 	return writev(channel->fd, amended, 2);
 }
 
+/* In one piece, if it is small: the kernel looks for each piece's page. */
+static ssize_t put(const struct channel *channel, struct iovec *parts, int count)
+{
+	char whole[SMALL_ANSWER_SIZE];
+	size_t size = 0;
+
+	for (int i = 0; i < count; i++) {
+		if (parts[i].iov_len > sizeof whole - size)
+			return writev(channel->fd, parts, count);
+		memcpy(whole + size, parts[i].iov_base, parts[i].iov_len);
+		size += parts[i].iov_len;
+	}
+	return write(channel->fd, whole, size);
+}
+
 /* Without any answer whoever asked would wait for ever. */
 static ssize_t write_answer(struct channel *channel, struct iovec *parts, int count,
                             uint64_t unique)
 {
-	ssize_t put = writev(channel->fd, parts, count);
+	ssize_t size = put(channel, parts, count);
 
-	if (put < 0 && errno != ENOENT && errno != ENODEV)
+	if (size < 0 && errno != ENOENT && errno != ENODEV)
 		channel_refuse(channel, unique, EIO);
-	return put;
+	return size;
 }
 
 static ssize_t swallow(const struct iovec *parts, int count)
@@ -280,22 +295,22 @@ ssize_t channel_writev(struct channel *channel, struct iovec *parts, int count)
 {
 	bool is_init = !channel->answered || channel->silent;
 	struct fuse_out_header header;
-	ssize_t put;
+	ssize_t size;
 
 	memcpy(&header, parts[0].iov_base, sizeof header);
 	if (channel->silent)
-		put = swallow(parts, count);
+		size = swallow(parts, count);
 	else if (!channel->answered && header.unique == channel->init_unique)
-		put = write_init(channel, parts, count);
+		size = write_init(channel, parts, count);
 	else
-		put = write_answer(channel, parts, count, header.unique);
+		size = write_answer(channel, parts, count, header.unique);
 	if (is_init)
-		channel->failed |= header.error || put < 0;
+		channel->failed |= header.error || size < 0;
 	/* The request was interrupted, or the connection is gone: nobody waits. libfuse prints any
 	 * other errno. */
-	if (put < 0)
+	if (size < 0)
 		errno = ENOENT;
-	return put;
+	return size;
 }
 
 int channel_answer(struct channel *channel, uint64_t unique, const void *bytes, size_t size)
