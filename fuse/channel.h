@@ -35,7 +35,13 @@ uint64_t channel_unique(const char *request);
 void channel_refuse(struct channel *channel, uint64_t unique, int error);
 
 /* The kinds of request that others need to know. libfuse does not know the last two. */
-enum { CHANNEL_WRITE = 16, CHANNEL_TMPFILE = 51, CHANNEL_STATX = 52 };
+enum {
+	CHANNEL_FORGET = 2,
+	CHANNEL_WRITE = 16,
+	CHANNEL_RELEASE = 18,
+	CHANNEL_TMPFILE = 51,
+	CHANNEL_STATX = 52,
+};
 
 /* What libfuse does not tell of a request. */
 struct channel_request {

@@ -167,8 +167,8 @@ static void folder_changed(void *details, uint64_t ino)
 		forget_root(fs);
 }
 
-/* Takes one request, if there is one, and answers it. */
-static int serve_one(struct fs *fs)
+/* Takes one request, if there is one, and answers it: was there one? */
+static bool serve_one(struct fs *fs)
 {
 	ssize_t size = channel_read(&fs->channel, store_journal(fs->store)->request,
 	                            JOURNAL_REQUEST_SIZE);
@@ -179,18 +179,38 @@ static int serve_one(struct fs *fs)
 	} else if (size == 0 || (errno != EAGAIN && errno != EINTR && errno != ENOENT)) {
 		fuse_session_exit(fs->session);
 	}
-	return 0;
+	return size > 0;
+}
+
+static bool serve_timed(struct fs *fs)
+{
+	uint64_t began = fs->awake ? look_now() : 0;
+	bool served = serve_one(fs);
+
+	if (served && fs->awake)
+		awake_served(fs->awake, began, look_now());
+	return served;
+}
+
+/* Who waits for no answer has gone on, and by now asks for something else: that saves the wait for
+ * an event. */
+static int serve_two(struct fs *fs)
+{
+	bool goes_on = serve_timed(fs) && (fs->request.operation == CHANNEL_FORGET ||
+	                                   fs->request.operation == CHANNEL_RELEASE);
+	int heard = goes_on ? loop_hear_first(fs->loop) : 0;
+
+	if (goes_on && heard == 0)
+		serve_timed(fs);
+	return heard < 0 ? heard : 0;
 }
 
 static int serve(struct loop_source *source, uint32_t events)
 {
 	struct fs *fs = (struct fs *)source;
-	uint64_t began = look_now();
-	int result = serve_one(fs);
+	int result = serve_two(fs);
 
 	(void)events;
-	if (fs->awake)
-		awake_served(fs->awake, began, look_now());
 	if (fuse_session_exited(fs->session))
 		loop_stop(fs->loop);
 	return result;
@@ -257,14 +277,13 @@ static int answer_init(struct fs *fs)
 
 	while (!fs->channel.answered && !fuse_session_exited(fs->session)) {
 		int ready = poll(&device, 1, INIT_PATIENCE_MILLISECONDS);
-		int result = ready > 0 ? serve_one(fs) : 0;
 
 		if (ready == 0)
 			return -ETIMEDOUT;
 		if (ready < 0 && errno != EINTR)
 			return -errno;
-		if (result < 0)
-			return result;
+		if (ready > 0)
+			serve_one(fs);
 	}
 	return fuse_session_exited(fs->session) || fs->channel.failed ? -EPROTO : 0;
 }
