@@ -4,7 +4,7 @@
 TAP on standard output.
 
 Aim: a daemon that nobody asks anything uses no processor time, though a client is connected and has just
-asked much; a client whose call does not wait is not seen asleep in it, while one whose call waits is.
+asked much, or has just worked at the mount, for which idle processors may be kept awake; a client whose call does not wait is not seen asleep in it, while one whose call waits is.
 The daemon is looked at for two seconds, with SHMEMU_TEST_LONG for ten. Run it with SHMEMU_PREFIX set to
 an installed tree.
 """
@@ -18,11 +18,14 @@ import time
 
 sys.dont_write_bytecode = True
 from client_tap import Skip, Tap
-from client_world import PATIENCE, PYTHON, Served, private, settled, until, world
+from client_world import PATIENCE, PYTHON, Plain as AtMount, Served, is_root, private, settled, until, world
 
 IDLE_SECONDS = 10 if os.environ.get("SHMEMU_TEST_LONG") else 2
 LOOK_SECONDS = 0.3
 LOOKS_MAX = 20
+# How long processors may take to leave idleness, and where that is as nobody wants anything.
+LATENCY = "/dev/cpu_dma_latency"
+ANY_LATENCY = 2000 * 1000 * 1000
 
 # Asks in a loop until it is told to stop, then does nothing.
 ASK = """
@@ -118,6 +121,42 @@ def check_idle(w):
     return f"{len(before)} processes, {IDLE_SECONDS} s"
 
 
+class Awake(AtMount):
+    options = ("--awake=always",)
+
+
+def latency():
+    with open(LATENCY, "rb") as file:
+        return int.from_bytes(file.read(4), sys.byteorder, signed=True)
+
+
+def check_asleep_again(w):
+    """Whether it pays is the daemon's to find out; on a busy machine it does not."""
+    name = os.path.join(w.store, "file")
+    seen = set()
+    deadline = time.monotonic() + 1
+    while time.monotonic() < deadline and 0 not in seen:
+        for _ in range(200):
+            os.close(os.open(name, os.O_CREAT | os.O_RDWR))
+            os.unlink(name)
+        seen.add(latency())
+    until(lambda: latency() == ANY_LATENCY, "processors may sleep, as far as it goes by daemons")
+    time.sleep(1.5)
+    pids = w.process.pid, w.pid
+    before = settled(lambda: {pid: usage(pid) for pid in pids})
+    time.sleep(IDLE_SECONDS)
+    after = {pid: usage(pid) for pid in pids}
+    assert after == before, f"{before} {after}"
+    return "processors were kept awake" if 0 in seen else "none was kept awake"
+
+
+def with_mount():
+    if not (is_root() and os.path.exists("/dev/fuse") and os.path.exists(LATENCY)):
+        raise Skip("that takes root, /dev/fuse and " + LATENCY)
+    with world(Awake) as w:
+        return check_asleep_again(w)
+
+
 def ticks(pid):
     with open(f"/proc/{pid}/stat") as file:
         return sum(map(int, file.read().rsplit(")", 1)[1].split()[11:13]))
@@ -169,6 +208,7 @@ def main():
         tap.run("nobody asks, and the daemon sleeps", check_idle, w)
         tap.run("a call that does not wait is not seen asleep", check_awake, w)
         tap.run("a call that waits is", check_asleep, w)
+    tap.run("nobody works at the mount any more, and all sleep", with_mount)
     return tap.end()
 
 
