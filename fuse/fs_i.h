@@ -33,6 +33,13 @@ struct told {
 	uint64_t ino_floor; /* inodes from here on nobody has a descriptor of */
 };
 
+/* Whether it pays to look for the next request: see fs.c. */
+struct crowd {
+	long preempted; /* how often we were, by then */
+	unsigned left;  /* requests until this is looked at again */
+	unsigned rest;  /* the last time that it did not pay */
+};
+
 struct fs {
 	struct loop_source device; /* first: the loop hands it back */
 	struct loop *loop;         /* borrowed */
@@ -43,6 +50,7 @@ struct fs {
 	struct inodes inodes;
 	struct removed removed;
 	struct told told;
+	struct crowd crowd;
 	struct awake *awake; /* NULL: idle cores are left alone */
 	struct channel_request request; /* the one that is being served */
 	bool serving;

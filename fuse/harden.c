@@ -26,6 +26,7 @@ static const int calls[] = {
 	/* the loop, and its timers */
 	SCMP_SYS(epoll_wait), SCMP_SYS(epoll_pwait), SCMP_SYS(epoll_ctl), SCMP_SYS(poll),
 	SCMP_SYS(ppoll), SCMP_SYS(timerfd_settime), SCMP_SYS(clock_gettime), SCMP_SYS(time),
+	SCMP_SYS(getrusage),
 	SCMP_SYS(gettimeofday), SCMP_SYS(restart_syscall),
 	/* clients and the keeper */
 	SCMP_SYS(accept4), SCMP_SYS(recvmsg), SCMP_SYS(recvfrom), SCMP_SYS(sendmsg),

@@ -219,7 +219,7 @@ int loop_run(struct loop *loop)
 			struct loop_source *source = event.data.ptr;
 
 			result = source->handle(source, event.events);
-			loop->served = true;
+			loop->served = !source->sleeps;
 			loop->stirred = true;
 		}
 	}

@@ -15,6 +15,7 @@ struct loop_source {
 	 * source may be removed, and its owner freed, inside its own handler; other sources only
 	 * by themselves. */
 	int (*handle)(struct loop_source *source, uint32_t events);
+	bool sleeps; /* after it the loop does not look before it sleeps */
 };
 
 int loop_new(struct loop **ret_loop);
