@@ -5,6 +5,7 @@
 #include "preload/lanes.h"
 
 #include <stdatomic.h>
+#include <sys/mman.h>
 
 #include "base/own.h"
 
@@ -75,6 +76,22 @@ void lanes_drop(int slot, bool is_ours)
 	lanes[slot].is_left = false;
 	if (memory && is_ours)
 		sys_give(memory, sizeof *memory);
+}
+
+/* Kernels that do not know MAP_FIXED_NOREPLACE may map it anywhere. */
+void lanes_cut_off(int slot)
+{
+	struct lane *memory = lanes[slot].memory;
+	void *page;
+
+	if (!memory)
+		return;
+	page = (void *)sys_map((long)memory, sizeof *memory, PROT_READ | PROT_WRITE,
+	                       MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE, -1, 0);
+	if (page == memory)
+		atomic_store(&memory->state, LANE_CUT);
+	else if (!sys_is_error(page))
+		sys_give(page, sizeof *memory);
 }
 
 bool lanes_is_left(int slot)

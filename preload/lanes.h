@@ -29,6 +29,9 @@ void lanes_forget_all(void);
 /* For pool.c. The connection in a slot is no longer this one. `is_ours`: it was this process's, not
  * that of one which has forked it: only that has its memory. */
 void lanes_drop(int slot, bool is_ours);
+/* In a forked child, of a slot that was in use. If it was by this thread, and a signal handler has
+ * forked, it goes on there in the end, and finds that the connection is over. */
+void lanes_cut_off(int slot);
 /* Has its lane been forgotten while it was in use? */
 bool lanes_is_left(int slot);
 

@@ -267,6 +267,9 @@ void pool_look_after(int slot)
 
 __attribute__((cold)) void pool_after_fork_child(void)
 {
+	for (int at = 0; at < POOL_SIZE; at++)
+		if (pool.slots[at].state & 1)
+			lanes_cut_off(at);
 	for (int at = POOL_SIZE; at < SLOTS; at++) {
 		struct slot *slot = &pool.slots[at];
 
