@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* What threads share in the library: the pool of connections and the table of semaphores, used by
- * many at once while others fork. Without Criterion, whose runner does not live under the thread
- * sanitizer. Descriptors come and go by raw system calls here too: the sanitizer would miss those
- * of the library and take a number that is used again for a race. TAP on standard output. */
+ * many at once while others fork; and what a process shares with the worker, a lane. Without
+ * Criterion, whose runner does not live under the thread sanitizer. Descriptors come and go by raw
+ * system calls here too: the sanitizer would miss those of the library and take a number that is
+ * used again for a race. TAP on standard output. */
 #include <errno.h>
 #include <pthread.h>
 #include <stdatomic.h>
@@ -14,8 +15,9 @@
 #include "base/sys.h"
 #include "preload/pool.h"
 #include "preload/table.h"
+#include "tests/unit/lane_races.h"
 
-enum { THREADS = 8, ROUNDS = 5000, FILES = 4 };
+enum { THREADS = 8, ROUNDS = 5000, FILES = 4, RACES = 20000 };
 
 static atomic_int users[POOL_SIZE];
 static atomic_int wrong;
@@ -93,8 +95,11 @@ int main(void)
 	}
 	/* Else a child that was forked might say it all again. */
 	setvbuf(stdout, NULL, _IOLBF, 0);
-	puts("1..2");
+	puts("1..5");
 	failed += report(1, "a connection has one user at a time", run(use_pool, 0));
 	failed += report(2, "a semaphore has one address, forks or not", run(use_table, 200));
+	failed += report(3, "a request is given up or served", lane_race_give_up(RACES));
+	failed += report(4, "a last look finds what is not", lane_race_last_look(RACES));
+	failed += report(5, "who sleeps is woken", lane_race_sleep(RACES / 10));
 	return failed;
 }
