@@ -9,7 +9,7 @@ import struct
 from client_wire import MAGIC, REPLY, REQUEST
 
 VERSION = 4
-TRADE, LOOKUP, MAKE, SYMLINK, LINK, RENAME, REMOVE = 8, 10, 12, 13, 14, 15, 16
+TRADE, ROADS, LOOKUP, MAKE, SYMLINK, LINK, RENAME, REMOVE = 8, 9, 10, 12, 13, 14, 15, 16
 REMOVE_FOLDER = 4
 PLACES = struct.Struct("=QQQQQHHI")
 TOLD_MAX = 20000
@@ -17,6 +17,8 @@ TOLD_MAX = 20000
 
 class Door:
     """A connection; whoever asks is this process."""
+
+    version = VERSION
 
     def __init__(self, folder):
         self.sock = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
@@ -27,7 +29,7 @@ class Door:
     def ask(self, op, rest=b"", flags=0, mode=0, cursor=0, ino=0):
         """Returns the descriptors that come with the answer."""
         self.asked += 1
-        self.sock.send(REQUEST.pack(MAGIC, VERSION, op, flags, mode, self.asked, cursor, ino, 0, 0,
+        self.sock.send(REQUEST.pack(MAGIC, self.version, op, flags, mode, self.asked, cursor, ino, 0, 0,
                                     0, b"", b"") + rest)
         while True:
             answer, fds, _, _ = socket.recv_fds(self.sock, REPLY.size + TOLD_MAX, 1)
