@@ -8,6 +8,7 @@
 #include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -64,12 +65,24 @@ static bool is_asker(const struct door_lane *lane)
 	       status.st_uid == lane->asker.uid && status.st_gid == lane->asker.gid;
 }
 
+/* What is mounted there may be another pid namespace's, where our numbers are others' processes. */
+static bool is_own_proc(void)
+{
+	char self[16], found[16];
+	ssize_t length = readlink("/proc/self", found, sizeof found);
+
+	snprintf(self, sizeof self, "%d", (int)getpid());
+	return length == (ssize_t)strlen(self) && memcmp(found, self, strlen(self)) == 0;
+}
+
 /* The number is this process's as long as that lives. */
 static int open_process(pid_t pid, int pidfd)
 {
 	OWN_FD process = -1;
 	char path[32];
 
+	if (!is_own_proc())
+		return -EOPNOTSUPP;
 	snprintf(path, sizeof path, "/proc/%d", (int)pid);
 	process = open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);
 	if (process < 0)

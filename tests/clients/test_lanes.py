@@ -25,8 +25,8 @@ import time
 sys.dont_write_bytecode = True
 from client_tap import Skip, Tap
 from client_wire import MAGIC, REQUEST, VERSION, Daemon
-from client_world import (NOBODY, PATIENCE, SHMEMU, Lambda, Mount, Served, is_root, private, settled, until,
-                          world)
+from client_world import (NOBODY, PATIENCE, SHMEMU, Lambda, Mount, Served, is_root, library, private, settled,
+                          until, world)
 from test_polling import usage
 from wire_paths import PLACES, ROADS, Door
 
@@ -116,6 +116,24 @@ def is_not_who_it_was():
         done = w.run(LANES, "forged", name, env={"SHMEMU_LOG": "error"})
         assert done.status == 0 and done.out == "served 0, refused\n", done
         assert name in w.daemon.list(), "root's name is gone"
+
+
+STRANGE_PROC = """
+"$0" --foreground --no-mount &
+while [ ! -S "$SHMEMU_DIR/socket" ]; do sleep 0.01; done
+LD_PRELOAD=$1 "$2" lane 200
+kill $!
+wait
+"""
+
+
+def is_not_found_by_anothers_number():
+    """Where /proc is another pid namespace's, the daemon finds others there by its clients' pids."""
+    with world(Root) as w:
+        folder = w.folder("strange", 0o755)
+        done = w.run("unshare", "--pid", "--fork", "--kill-child", "sh", "-c", STRANGE_PROC, w.program, library(),
+                     LANES, enter=False, env={"SHMEMU_LOG": "error", "SHMEMU_DIR": folder})
+        assert (done.status, done.out, done.err) == (0, "none\n", ""), done
 
 
 # Load
@@ -489,6 +507,7 @@ def cases():
         yield "a thread's own ids", Root, runs, "thread-ids"
         yield "ids changed unseen", Root, runs, "raw-ids"
         yield "another user's", Root, lambda _: is_not_for_others()
+        yield "another pid namespace's /proc", Root, lambda _: is_not_found_by_anothers_number()
         yield "a process that was another user", Root, lambda _: is_not_who_it_was()
 
 
