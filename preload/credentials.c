@@ -7,7 +7,8 @@
 #include "preload/real.h"
 #include "preload/shared.h"
 
-/* What was asked for as who the process was goes first. */
+/* What was asked for as who the process was goes first, and what another thread has asked for so
+ * meanwhile goes after. */
 static void begin(void)
 {
 	if (!boot_is_borrowed())
@@ -17,8 +18,10 @@ static void begin(void)
 /* A child of vfork has its parent's memory, which has not changed. */
 static int done(int result)
 {
-	if (result == 0 && !boot_is_borrowed())
+	if (result == 0 && !boot_is_borrowed()) {
+		lanes_forget_all();
 		shared_forget_all();
+	}
 	return result;
 }
 
