@@ -145,7 +145,7 @@ Test(lane, who_sleeps_is_taken_and_gives_up_as_others)
 	cr_expect_eq(lane->state, LANE_FREE);
 }
 
-Test(lane, what_has_ended_is_not_slept_for, .timeout = 20)
+Test(lane, what_has_ended_is_not_slept_for)
 {
 	const enum lane_state ended[] = {LANE_FREE, LANE_ANSWERED, LANE_SENT, LANE_REFUSED,
 	                                 LANE_CUT};
@@ -240,17 +240,17 @@ Test(lane, states_that_are_no_states)
 	}
 }
 
-Test(lane, given_up_or_served_never_both_never_neither, .timeout = 100)
+Test(lane, given_up_or_served_never_both_never_neither)
 {
 	cr_expect(lane_race_give_up(300000));
 }
 
-Test(lane, the_last_look_finds_what_is_not_taken_back, .timeout = 100)
+Test(lane, the_last_look_finds_what_is_not_taken_back)
 {
 	cr_expect(lane_race_last_look(300000));
 }
 
-Test(lane, an_answer_wakes_who_sleeps, .timeout = 100)
+Test(lane, an_answer_wakes_who_sleeps)
 {
 	cr_expect(lane_race_sleep(20000));
 }
