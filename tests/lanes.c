@@ -309,24 +309,32 @@ static void check_new(mode_t mode, mode_t mask, int flags)
 	CHECK(shm_unlink(name) == 0, "unlink");
 }
 
-static void case_modes(char **arguments)
+static void check_all_modes(void)
 {
 	static const mode_t modes[] = {0, 0400, 0200, 0600, 0666, 0444, 01777, 0060};
 	static const int flags[] = {O_RDWR, O_RDONLY, O_RDWR | O_TRUNC, O_RDWR | O_EXCL,
 	                            O_RDWR | O_NOFOLLOW, O_RDONLY | O_EXCL,
 	                            O_RDWR | O_TRUNC | O_EXCL | O_NOFOLLOW};
+
+	for (size_t mode = 0; mode < sizeof modes / sizeof modes[0]; mode++)
+		for (size_t flag = 0; flag < sizeof flags / sizeof flags[0]; flag++) {
+			check_new(modes[mode], 0, flags[flag]);
+			check_new(modes[mode], 022, flags[flag]);
+			check_new(modes[mode], 0777, flags[flag]);
+		}
+}
+
+static void case_modes(char **arguments)
+{
 	const char *lane = get_lane();
 	uint64_t before = last_serial(lane);
+	time_t end = time(NULL) + PATIENCE;
 
 	(void)arguments;
-	for (int i = 0; i < 20; i++)
-		for (size_t mode = 0; mode < sizeof modes / sizeof modes[0]; mode++)
-			for (size_t flag = 0; flag < sizeof flags / sizeof flags[0]; flag++) {
-				check_new(modes[mode], 0, flags[flag]);
-				check_new(modes[mode], 022, flags[flag]);
-				check_new(modes[mode], 0777, flags[flag]);
-			}
-	CHECK(last_serial(lane) != before, "the lane is not used");
+	for (int i = 0; i < 20 || last_serial(lane) == before; i++) {
+		CHECK(time(NULL) < end, "the lane is not used");
+		check_all_modes();
+	}
 }
 
 /* No number is left: there is no such name then. */
@@ -357,14 +365,6 @@ static void case_full(char **arguments)
 	CHECK(close(last) == 0 && find_lane() == lane, "the lane is gone");
 }
 
-static struct timespec changed(int folder)
-{
-	struct stat status;
-
-	CHECK((folder < 0 ? stat("/dev/shm", &status) : fstat(folder, &status)) == 0, "/dev/shm");
-	return status.st_mtim;
-}
-
 /* As Linux's coarse clock has it, which file times are taken from. */
 static struct timespec now_coarse(void)
 {
@@ -374,39 +374,82 @@ static struct timespec now_coarse(void)
 	return now;
 }
 
-static bool is_before(struct timespec one, struct timespec other)
+static void check_changed(const struct stat *status, struct timespec since, int round)
 {
-	return one.tv_sec < other.tv_sec ||
-	       (one.tv_sec == other.tv_sec && one.tv_nsec < other.tv_nsec);
+	struct timespec then = status->st_mtim;
+
+	CHECK(then.tv_sec > since.tv_sec ||
+	      (then.tv_sec == since.tv_sec && then.tv_nsec >= since.tv_nsec),
+	      "the folder has not changed in round %d", round);
 }
 
-/* times: that of /dev/shm, by its path and by a descriptor of before. */
-static void case_times(char **arguments)
+enum look { BY_PATH, BY_DESCRIPTOR, BY_KERNEL };
+
+static struct look_at {
+	enum look how;
+	const char *path;
+	int folder;
+} look_at;
+
+static void look_after(struct timespec since, int round)
 {
-	const char *lane = get_lane();
-	uint64_t before = last_serial(lane);
+	struct stat status;
+	int result;
+
+	if (look_at.how == BY_PATH)
+		result = stat(look_at.path, &status);
+	else if (look_at.how == BY_DESCRIPTOR)
+		result = (int)syscall(SYS_fstat, look_at.folder, &status);
+	else
+		result = (int)syscall(SYS_newfstatat, AT_FDCWD, look_at.path, &status, 0);
+	CHECK(result == 0, "%s", look_at.path);
+	check_changed(&status, since, round);
+}
+
+static void change_and_look(int rounds)
+{
 	char name[NAME_ROOM];
 
-	(void)arguments;
-	for (int i = 0; i < 4000; i++) {
+	for (int i = 0; i < rounds; i++) {
 		struct timespec begun = now_coarse();
-		static int folder = -1;
 		int fd;
 
-		/* The first thousand has only the path. */
-		if (i == 2000)
-			folder = open("/dev/shm", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-		CHECK(i < 2000 || folder >= 0, "/dev/shm");
 		name_of(name, "times", i);
 		fd = make(name);
 		if (i % 2)
-			CHECK(!is_before(changed(folder), begun), "made in round %d", i);
+			look_after(begun, i);
 		begun = now_coarse();
 		CHECK(shm_unlink(name) == 0, "unlink");
-		CHECK(!is_before(changed(folder), begun), "removed in round %d", i);
+		look_after(begun, i);
 		close(fd);
 	}
-	CHECK(last_serial(lane) != before, "the lane is not used");
+}
+
+/* times [PATH]: that of /dev/shm, which nobody has looked at before, by its path and by a
+ * descriptor of before; or of the folder that the kernel has there. */
+static void case_times(char **arguments)
+{
+	const char *lane = get_lane();
+	uint64_t before;
+
+	look_at.how = arguments[0] ? BY_KERNEL : BY_PATH;
+	look_at.path = arguments[0] ? arguments[0] : "/dev/shm";
+	/* The clock ticks meanwhile. */
+	for (int i = 0; i < MANY && arguments[0]; i++) {
+		usleep(10000);
+		rounds("before", 1);
+		change_and_look(1);
+	}
+	usleep(20000);
+	before = last_serial(lane);
+	change_and_look(2000);
+	look_at.how = arguments[0] ? BY_KERNEL : BY_DESCRIPTOR;
+	look_at.folder = open("/dev/shm", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	CHECK(look_at.folder >= 0, "/dev/shm");
+	for (time_t end = time(NULL) + PATIENCE; last_serial(lane) == before;) {
+		CHECK(time(NULL) < end, "the lane is not used");
+		change_and_look(2000);
+	}
 }
 
 /* load KIND SEED: until standard input ends. */

@@ -23,6 +23,7 @@ import sys
 import time
 
 sys.dont_write_bytecode = True
+import client_world
 from client_tap import Skip, Tap
 from client_wire import MAGIC, REQUEST, VERSION, Daemon
 from client_world import (NOBODY, PATIENCE, SHMEMU, Lambda, Mount, Served, is_root, library, private, settled,
@@ -36,6 +37,7 @@ STOPS = 200 if LONG else 15
 CLIENT_KILLS = 5000 if LONG else 300
 AT_ONCE = 40  # more than LANES_MAX
 HOSTILE_SECONDS = 60 if LONG else 2
+DYING_SECONDS = 60 if LONG else 3
 IDLE_SECONDS = 10 if LONG else 1.5
 PROBES = os.environ.get("SHMEMU_PROBES", "")
 LIBC = ctypes.CDLL(None, use_errno=True)
@@ -134,6 +136,12 @@ def is_not_found_by_anothers_number():
         done = w.run("unshare", "--pid", "--fork", "--kill-child", "sh", "-c", STRANGE_PROC, w.program, library(),
                      LANES, enter=False, env={"SHMEMU_LOG": "error", "SHMEMU_DIR": folder})
         assert (done.status, done.out, done.err) == (0, "none\n", ""), done
+
+
+def times_at_mount(kind):
+    """As the kernel has them, who asks us for each."""
+    with world(kind) as w:
+        client(w, "times", w.store)
 
 
 # Load
@@ -253,19 +261,39 @@ def replaced_by_others(kind):
         assert w.daemon.list() == {}, w.daemon.list()
 
 
-def served_by(kind, name, times):
-    """A daemon without lanes: nobody complains, and nobody asks again and again."""
+def of_another(kind, name):
+    """That world with another program."""
 
-    class Older(kind):
+    class Another(kind):
         def serve(self, *words, **options):
-            import client_world
             program, client_world.SHMFS = client_world.SHMFS, variant(name)
             try:
                 super().serve(*words, **options)
             finally:
                 client_world.SHMFS = program
 
-    with world(Older) as w:
+    return Another
+
+
+def dies_of_itself(kind):
+    """At all the moments that matter."""
+    with world(of_another(kind, "dying")) as w:
+        workers = set()
+        with loads(w, 4) as a_load:
+            deadline = time.monotonic() + DYING_SECONDS
+            while time.monotonic() < deadline:
+                workers.add(w.daemon.status().pid)
+                a_load.check()
+            ended = a_load.end()
+        assert any(by_lane for _, by_lane in ended), f"nobody used a lane: {ended}"
+        assert len(workers) > 10, f"only {len(workers)} have served"
+        assert w.daemon.list() == {}, w.daemon.list()
+        return f"more than {len(workers)} workers, {ended} rounds"
+
+
+def served_by(kind, name, times):
+    """A daemon without lanes: nobody complains, and nobody asks again and again."""
+    with world(of_another(kind, name)) as w:
         before = w.daemon.status().requests
         client(w, "lane", "1000", out="none\n")
         # What a round asks: to open, to unlink, and to unlink once more; of an old one in two versions.
@@ -384,6 +412,67 @@ def impossible(choose):
     return bytes(data)
 
 
+def well_formed():
+    """Requests, and the states that each may come to."""
+    base = request(UNLINK, b"not there")
+
+    def with_field(form, at, *values):
+        data = bytearray(base)
+        struct.pack_into(form, data, at, *values)
+        return bytes(data)
+
+    yield base, ANSWERED
+    yield with_field("=I", 0, MAGIC + 1), CUT
+    yield with_field("=H", 4, VERSION + 1), ANSWERED
+    for op in (0, 31, 255, 65535):
+        yield with_field("=H", 6, op), (CUT, REFUSED)
+    # STATUS, ROOM: well-formed, and not for lanes; their names would be in the way.
+    for op in (4, 5):
+        yield with_field("=HHIIQQQHH", 4, VERSION, op, 0, 0, time.monotonic_ns(), 0, 0, 0, 0), REFUSED
+    for length in (256, 257, 32768, 65535):
+        yield with_field("=H", 40, length), CUT
+    for length in (65, 256, 65535):
+        yield with_field("=H", 42, length), CUT
+    yield with_field("=I", 44, 1), CUT
+    for name in (b"", b"a/b", b".", b".."):
+        yield request(UNLINK, name), ANSWERED
+    # Nobody waits for that any more.
+    for serial in (1, 1 << 63, (1 << 64) - 1):
+        yield with_field("=Q", 16, serial), REFUSED
+
+
+def come_to(hand, lane, data):
+    """The state that a request ends in, asked while the worker looks: after one by the socket."""
+    for _ in range(300):
+        hand.ask_name(UNLINK, b"not there")
+        lane[REQUEST_AT:REQUEST_AT + REQUEST.size] = data
+        set_state(lane, ASKED)
+        deadline = time.monotonic() + 0.01
+        while time.monotonic() < deadline:
+            if state_of(lane) & ~SLEEPER not in (ASKED, TAKEN):
+                return state_of(lane)
+    raise AssertionError("nobody looks")
+
+
+def asked_by_hand(kind):
+    """Each goes where it is to go, and no further."""
+    with world(kind) as w, loads(w, 1) as other:
+        for data, states in well_formed():
+            with Hand(w) as hand:
+                file, lane = hand.lane()
+                os.close(file)
+                state = come_to(hand, lane, data)
+                assert state in (states if isinstance(states, tuple) else (states,)), f"{data[:48]}: {state}"
+                if state == ANSWERED:
+                    # As base/wire.h has a reply.
+                    result, = struct.unpack_from("=i", lane, REQUEST_AT + REQUEST.size + 8 + 8)
+                    assert result < 0, f"{data[:48]}: {result}"
+                lane.close()
+        other.check()
+        other.end()
+        assert w.daemon.status().pid == w.pid, "the worker did not survive"
+
+
 def harm(w, choose):
     """One connection's life: ends when that is cut."""
     with contextlib.suppress(ConnectionResetError, BrokenPipeError, TimeoutError), Hand(w) as hand:
@@ -491,8 +580,11 @@ def cases():
         yield "a folder's times", kind, runs, "times"
         yield "signal handlers and threads", kind, runs, "handlers"
         yield "a handler that forks", kind, runs_and_complains, "forking-handler"
+    for kind in mounts:
+        yield "the mount's times", kind, times_at_mount
     for kind in kinds:
         yield "worker killed", kind, killed
+        yield "worker dies of itself", kind, dies_of_itself
         yield "worker stopped", kind, stopped
         yield "upgraded", kind, upgraded
         yield "replaced by other versions", kind, replaced_by_others
@@ -502,6 +594,8 @@ def cases():
         yield "more clients than lanes", kind, crowd
         yield "hostile", kind, hostile
         yield "idle", kind, idle
+    # As who we are.
+    yield "asked by hand", Root, asked_by_hand
     if is_root():
         yield "ids", Root, runs, "ids"
         yield "a thread's own ids", Root, runs, "thread-ids"
