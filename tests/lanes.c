@@ -100,6 +100,16 @@ static void segment(const char *name)
 	CHECK(shm_unlink(name) < 0 && errno == ENOENT, "shm_unlink of removed %s", name);
 }
 
+/* Its number is of no use to its maker: the answer comes with a descriptor. */
+static void unreadable(const char *name)
+{
+	int fd = shm_open(name, O_RDWR | O_CREAT | O_EXCL, 0);
+
+	CHECK(fd >= 0, "make %s, which nobody may open", name);
+	CHECK(write(fd, name, 1) == 1 && close(fd) == 0, "write to %s", name);
+	CHECK(shm_unlink(name) == 0, "shm_unlink %s", name);
+}
+
 static void semaphore(const char *name)
 {
 	sem_t *sem = sem_open(name, O_CREAT | O_EXCL, 0600, 1);
@@ -475,6 +485,8 @@ static void case_load(char **arguments)
 		name_of(name, arguments[1], (int)(count % 7));
 		if (with_semaphores && count % 2)
 			semaphore(name);
+		else if (count % 5 == 4)
+			unreadable(name);
 		else
 			segment(name);
 		if (lane && last_serial(lane) != serial)

@@ -164,9 +164,11 @@ void case_forged(char **arguments)
 	struct request *request = (struct request *)(lane + REQUEST_AT);
 	int served = 0;
 
-	CHECK(request->op == UNLINK, "the last was no unlink");
 	CHECK(syscall(SYS_setresuid, OTHER, OTHER, OTHER) == 0, "SYS_setresuid");
 	for (int i = 0; i < TRIES && *state < REFUSED; i++) {
+		request->op = UNLINK;
+		request->flags = 0;
+		request->initial_length = 0;
 		request->serial = now();
 		request->ino = 0;
 		request->name_length = (uint16_t)strlen(arguments[0]);
