@@ -217,9 +217,10 @@ int loop_run(struct loop *loop)
 		result = loop_hear_first(loop);
 		if (count == 1 && result == 0 && event.data.ptr) {
 			struct loop_source *source = event.data.ptr;
+			bool sleeps = source->sleeps; /* it may be freed by its handler */
 
 			result = source->handle(source, event.events);
-			loop->served = !source->sleeps;
+			loop->served = !sleeps;
 			loop->stirred = true;
 		}
 	}
