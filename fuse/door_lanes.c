@@ -135,14 +135,17 @@ static void set_looks(struct door_lane *lane, bool looks)
 	lane_set_looks(lane->memory, looks);
 }
 
+static void drop_kept(const struct door *door, uint64_t id)
+{
+	if (!door->keep)
+		return;
+	keep_drop(door->keep, KEEP_LANE, id);
+	keep_drop(door->keep, KEEP_ASKER, id);
+}
+
 static void tell_keeper_of_end(const struct connection *connection, pid_t pid)
 {
-	const struct keep *keep = connection->door->keep;
-
-	if (!keep)
-		return;
-	keep_drop(keep, KEEP_LANE, lane_id(connection, pid));
-	keep_drop(keep, KEEP_ASKER, lane_id(connection, pid));
+	drop_kept(connection->door, lane_id(connection, pid));
 }
 
 /* What is asked there is the next worker's. */
@@ -378,19 +381,16 @@ void door_restore_lane(struct door *door, uint64_t id, int file, int pidfd)
 
 	while (connection && connection->number != id >> PID_BITS)
 		connection = connection->next;
-	if (!connection) {
-		if (door->keep) {
-			keep_drop(door->keep, KEEP_LANE, id);
-			keep_drop(door->keep, KEEP_ASKER, id);
-		}
-		return;
-	}
 	/* Until door_restore_lanes_end. Who waits there and is not served asks another way when the
 	 * connection is over. */
-	if (!connection->lane && lane_new(connection, (pid_t)(id & ((1U << PID_BITS) - 1)), file,
-	                                  pidfd) == 0)
+	if (connection && !connection->lane &&
+	    lane_new(connection, (pid_t)(id & ((1U << PID_BITS) - 1)), file, pidfd) == 0) {
 		set_looks(connection->lane, true);
-	else
+		return;
+	}
+	/* Of a process that has ended meanwhile there is none to be made. */
+	drop_kept(door, id);
+	if (connection)
 		connection_free(connection);
 }
 

@@ -516,6 +516,15 @@ static int find_item(const struct worker *worker, enum keep_kind kind, uint64_t 
 	return -1;
 }
 
+/* The earlier worker was killed between the two: the lane is there later, and gone earlier. */
+static void drop_askers(const struct worker *worker)
+{
+	for (size_t i = 0; i < worker->item_count; i++)
+		if (worker->items[i].kind == KEEP_ASKER &&
+		    find_item(worker, KEEP_LANE, worker->items[i].id) < 0)
+			keep_drop(&worker->keep, KEEP_ASKER, worker->items[i].id);
+}
+
 static void restore_connections(struct worker *worker)
 {
 	for (size_t i = 0; i < worker->item_count; i++) {
@@ -528,6 +537,7 @@ static void restore_connections(struct worker *worker)
 		if (worker->items[i].kind == KEEP_LANE)
 			door_restore_lane(worker->door, worker->items[i].id, worker->items[i].fd,
 			                  find_item(worker, KEEP_ASKER, worker->items[i].id));
+	drop_askers(worker);
 	door_restore_end(worker->door);
 }
 

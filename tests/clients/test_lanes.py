@@ -301,6 +301,26 @@ def served_by(kind, name, times):
         assert asked < times * 3 * 1000 + 200, f"{asked} requests"
 
 
+def both_killed(kind):
+    """A worker that is stopped, so that it hears nothing of its clients' end, and then killed."""
+    with world(kind) as w:
+        before = settled(lambda: fds_of(w))
+        for _ in range(KILLS // 20):
+            with loads(w, 4) as a_load:
+                for process in a_load.processes:
+                    until(lambda: has_lane(process.pid), "a lane")
+                worker = w.daemon.status().pid
+                os.kill(worker, signal.SIGSTOP)
+            os.kill(worker, signal.SIGKILL)
+        client(w, "remove", *w.daemon.list())
+        check_fds(w, before)
+
+
+def has_lane(pid):
+    with open(f"/proc/{pid}/maps") as maps:
+        return "memfd:shmemu-lane" in maps.read()
+
+
 def clients_killed(kind):
     """More at once than there are lanes, each killed in its midst, while another is served."""
     with world(kind) as w:
@@ -591,6 +611,7 @@ def cases():
         yield "served by one without lanes", kind, served_by, "previous", 1
         yield "served by an old one", kind, served_by, "older", 2
         yield "clients killed", kind, clients_killed
+        yield "worker killed with its clients", kind, both_killed
         yield "more clients than lanes", kind, crowd
         yield "hostile", kind, hostile
         yield "idle", kind, idle
