@@ -35,10 +35,33 @@ static struct place place_of(const struct store_node *node)
 	return place;
 }
 
+int folder_rights(struct store_node *folder, struct stat *ret_status)
+{
+	int result = 0;
+
+	if (folder->shown || folder->lent || !folder->has_rights)
+		result = store_node_stat(folder, ret_status);
+	else
+		*ret_status = (struct stat){
+			.st_mode = folder->mode,
+			.st_uid = folder->uid,
+			.st_gid = folder->gid,
+		};
+	if (result < 0)
+		return result;
+	folder->mode = ret_status->st_mode;
+	folder->uid = ret_status->st_uid;
+	folder->gid = ret_status->st_gid;
+	folder->has_rights = true;
+	return 0;
+}
+
 int store_node_chmod(struct store_node *node, mode_t mode)
 {
 	struct place place;
 	int file;
+
+	node->has_rights = false;
 
 	if (record_of(node)->kind == JOURNAL_LINK)
 		return -EOPNOTSUPP;
@@ -56,6 +79,8 @@ int store_node_chown(struct store_node *node, uid_t uid, gid_t gid)
 {
 	struct place place;
 	int file;
+
+	node->has_rights = false;
 
 	if (node_is_special(node)) {
 		place = place_of(node);

@@ -170,11 +170,11 @@ static mode_t strip_group_id(const struct store_actor *actor, const struct stat 
 	return mode & ~(mode_t)S_ISGID;
 }
 
-int store_judge_birth(const struct store_actor *actor, const struct store_node *folder,
+int store_judge_birth(const struct store_actor *actor, struct store_node *folder,
                       struct store_birth *birth)
 {
 	struct stat status;
-	int result = folder->links ? store_node_stat(folder, &status) : -ENOENT;
+	int result = folder->links ? folder_rights(folder, &status) : -ENOENT;
 
 	if (result == 0)
 		result = judge_add(actor, &status);
@@ -263,12 +263,12 @@ int store_open_nameless(struct store *store, const struct store_actor *actor,
 }
 
 /* What is there to be removed, judged as if nothing were known of it but by the kernel. */
-static int check_removal(const struct store_actor *actor, const struct store_node *folder,
+static int check_removal(const struct store_actor *actor, struct store_node *folder,
                          const struct store_node *node, bool is_folder)
 {
 	struct stat above;
 	struct stat status = {.st_uid = 0};
-	int result = store_node_stat(folder, &above);
+	int result = folder_rights(folder, &above);
 
 	if (result == 0 && judge_needs_owner(actor, &above))
 		result = store_node_stat(node, &status);

@@ -58,6 +58,7 @@ int store_open_place(struct store *store)
 	struct node_name name = node_name_of(record_of(store_root(store)));
 	int folder;
 
+	store_root(store)->lent |= store->marks->road != MARKS_IN_FOLDER;
 	if (store->marks->road == MARKS_IN_FOLDER)
 		folder = openat(store->anon->folder, ".", flags);
 	else

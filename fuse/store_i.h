@@ -29,6 +29,11 @@ struct store_node {
 	uint32_t links; /* names that lead to it; the root has one that nothing says */
 	struct folder *folder; /* owned; NULL: it is none */
 	bool shown;  /* a folder: whoever has its object sees its times without us */
+	bool lent;   /* likewise: and may change whose it is, and its mode */
+	bool has_rights; /* see folder_rights; */
+	mode_t mode;
+	uid_t uid;
+	gid_t gid;
 	bool pinned; /* the file is open as long as the node lives, and the keeper's too */
 	int file;    /* owned; -1: not open now */
 	struct store_node *prev, *next; /* among the open ones that are not pinned */
@@ -129,6 +134,8 @@ int node_pin(struct store_node *node);
 /* ctime, or for a folder whose entries have changed mtime too, is now. */
 void node_touch(struct store_node *node);
 void folder_changed(struct store_node *folder);
+/* Its mode, uid and gid alone: they are asked for once, if nobody changes them but by us. */
+int folder_rights(struct store_node *folder, struct stat *ret_status);
 /* What store_owe_times has put off. */
 void store_pay_times(struct store *store);
 /* Has nothing in it? */
@@ -192,7 +199,7 @@ void node_inherit(const struct stat *folder, struct store_birth *birth);
 /* May the actor make this in the folder? Takes what it may not have out of its mode, and adds what
  * the folder hands on. 0, -EACCES, or
  * -ENOENT for a folder that has been removed. */
-int store_judge_birth(const struct store_actor *actor, const struct store_node *folder,
+int store_judge_birth(const struct store_actor *actor, struct store_node *folder,
                       struct store_birth *birth);
 
 /* The node that the request under way has made under this name before a kill, or NULL; and opening
