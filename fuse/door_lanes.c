@@ -1,14 +1,16 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* Lanes: base/lane.h. They are our own user's, who could do all that is done here by other means as
  * well. Who asks is the process that a lane was given to, if that has the ids still that it had
- * then, as its /proc/PID tells, and lives: of who is gone that tells root's. The keeper has its
- * pidfd, so that whoever takes over finds that process, and no other of its number. */
+ * then, as its /proc/PID tells. Of who is gone that tells root's: a lane ends with its process. The
+ * keeper has the pidfd, so that whoever takes over finds that process, and no other of its number.
+ */
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/epoll.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -37,7 +39,7 @@ struct door_lane {
 	struct lane *memory; /* mapped */
 	struct connection *connection;
 	int process; /* /proc/PID; owned */
-	int pidfd;   /* owned */
+	struct loop_source pidfd; /* its fd is owned */
 	struct fdpass_sender asker;
 	unsigned idle; /* how often it was looked at since the last request */
 	bool looks;
@@ -61,8 +63,8 @@ static bool is_asker(const struct door_lane *lane)
 {
 	struct stat status;
 
-	return is_alive(lane->pidfd) && fstat(lane->process, &status) == 0 &&
-	       status.st_uid == lane->asker.uid && status.st_gid == lane->asker.gid;
+	return fstat(lane->process, &status) == 0 && status.st_uid == lane->asker.uid &&
+	       status.st_gid == lane->asker.gid;
 }
 
 /* What is mounted there may be another pid namespace's, where our numbers are others' processes. */
@@ -100,6 +102,16 @@ static void *map_lane(int file)
 	return mmap(NULL, sizeof(struct lane), PROT_READ | PROT_WRITE, MAP_SHARED, file, 0);
 }
 
+static int end_with_process(struct loop_source *source, uint32_t events)
+{
+	struct door_lane *lane =
+		(struct door_lane *)((char *)source - offsetof(struct door_lane, pidfd));
+
+	(void)events;
+	door_lane_end(lane->connection, LANE_CUT);
+	return 0;
+}
+
 /* Both files stay the caller's. */
 static int lane_new(struct connection *connection, pid_t pid, int file, int pidfd)
 {
@@ -120,13 +132,16 @@ static int lane_new(struct connection *connection, pid_t pid, int file, int pidf
 		.memory = memory,
 		.connection = connection,
 		.process = fd_steal(&process),
-		.pidfd = fd_steal(&own),
+		.pidfd = {.fd = fd_steal(&own), .handle = end_with_process},
 		.asker = {pid, status.st_uid, status.st_gid},
 	};
 	DL_APPEND(door->lanes, lane);
 	door->lane_count++;
 	connection->lane = lane;
-	return 0;
+	if (loop_add(door->loop, &lane->pidfd, EPOLLIN) == 0)
+		return 0;
+	door_lane_leave(connection);
+	return -ENOMEM;
 }
 
 static void set_looks(struct door_lane *lane, bool looks)
@@ -161,7 +176,8 @@ void door_lane_leave(struct connection *connection)
 	connection->lane = NULL;
 	munmap(lane->memory, sizeof *lane->memory);
 	close(lane->process);
-	close(lane->pidfd);
+	loop_remove(connection->door->loop, &lane->pidfd);
+	close(lane->pidfd.fd);
 	free(lane);
 }
 
@@ -208,7 +224,7 @@ static void make_room(struct door *door)
 
 	if (door->lane_count < LANES_MAX)
 		return;
-	while (lane && is_alive(lane->pidfd))
+	while (lane && is_alive(lane->pidfd.fd))
 		lane = lane->next;
 	lane = lane ? lane : door->lanes;
 	tell_keeper_of_end(lane->connection, lane->asker.pid);
