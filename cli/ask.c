@@ -2,6 +2,7 @@
 #include "cli/ask.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -10,6 +11,8 @@
 #include "base/own.h"
 #include "base/place.h"
 #include "cli/say.h"
+
+static const char *asked_of; /* --dir, or NULL */
 
 static int connect_at(const struct text *path)
 {
@@ -32,6 +35,7 @@ int ask_try_connect(const char *folder, struct text *ret_path)
 	size_t count = place_candidates(&hints, geteuid(), paths);
 	int result = -ENOENT;
 
+	asked_of = folder;
 	for (size_t i = 0; i < count && result < 0; i++) {
 		result = connect_at(&paths[i]);
 		*ret_path = paths[i];
@@ -58,11 +62,25 @@ int ask_connect(const char *folder)
 	return ask_connect_at(folder, &path);
 }
 
+/* A worker that is killed before its keeper has a new connection takes that along, and has not seen
+ * what is asked by it. Asked twice, none of what is asked here does any harm. */
+static int connect_again(int sock)
+{
+	struct text path;
+	OWN_FD again = ask_try_connect(asked_of, &path);
+
+	if (again < 0)
+		return again;
+	return dup3(again, sock, O_CLOEXEC) < 0 ? -errno : 0;
+}
+
 /* What came, as 0 or -errno. */
 static int ask(int sock, struct wire_request *request, struct client_answer *ret_answer)
 {
 	int result = client_ask(sock, request, ret_answer);
 
+	if (result == -ECONNRESET && connect_again(sock) == 0)
+		result = client_ask(sock, request, ret_answer);
 	if (result == 0)
 		result = ret_answer->reply.result;
 	return result < 0 ? result : 0;
