@@ -12,7 +12,7 @@ enum { MANY = 60, NAME_ROOM = 64 };
 enum { REQUEST_AT = 64, SERIAL_AT = REQUEST_AT + 16 };
 
 /* Says so, and ends the process. */
-void fail(const char *format, ...);
+__attribute__((format(printf, 1, 2))) void fail(const char *format, ...);
 #define CHECK(condition, ...) do { if (!(condition)) fail(__VA_ARGS__); } while (0)
 
 /* The mapping that the library has, or NULL. */
