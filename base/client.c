@@ -70,10 +70,15 @@ static bool brings_file(const struct wire_request *request, const struct wire_re
 	return wire_brings_file(request);
 }
 
+/* The request before may have been asked in another version. What refuses a version tells its own,
+ * and nothing else of it is to be relied on. */
 bool client_is_stale(const struct wire_request *request, const struct wire_reply *reply)
 {
-	return reply->header.magic == WIRE_MAGIC &&
-	       reply->header.version == request->header.version && reply->header.op &&
+	unsigned version = reply->header.version;
+	bool is_known = version == request->header.version ||
+	                (wire_speaks(version) && reply->result != -EPROTONOSUPPORT);
+
+	return reply->header.magic == WIRE_MAGIC && is_known && reply->header.op &&
 	       reply->serial != request->serial;
 }
 

@@ -10,6 +10,7 @@
 
 #include "base/client.h"
 #include "base/fdpass.h"
+#include "base/client_i.h"
 #include "base/wire.h"
 #include "base/wire_ipc.h"
 
@@ -108,6 +109,30 @@ Test(wire, what_has_not_changed_is_asked_in_an_older_version)
 	cr_expect_eq(wire_request_make(WIRE_LOOKUP).header.version, WIRE_VERSION_IPC);
 	cr_expect_eq(wire_request_make(WIRE_SEM_OP).header.version, WIRE_VERSION_IPC);
 	cr_expect_eq(wire_request_make(WIRE_LIST).header.version, WIRE_VERSION);
+}
+
+/* A worker killed between an answer and the end of its turn leaves one that answers again. */
+Test(wire, an_answer_to_the_request_before_is_known_in_whatever_version)
+{
+	struct wire_request request = wire_request_make(WIRE_OPEN);
+	struct wire_reply reply = {.header = {WIRE_MAGIC, WIRE_VERSION_LANE, WIRE_ROADS}};
+
+	request.serial = 2;
+	reply.serial = 1;
+	cr_expect(client_is_stale(&request, &reply));
+	reply.header.version = request.header.version;
+	cr_expect(client_is_stale(&request, &reply));
+	reply.serial = 2;
+	cr_expect_not(client_is_stale(&request, &reply));
+	/* What an older or a newer daemon says of a version it can't do is the answer to this. */
+	reply.serial = 0;
+	reply.result = -EPROTONOSUPPORT;
+	reply.header.version = WIRE_VERSION_MIN;
+	cr_expect_not(client_is_stale(&request, &reply));
+	reply.header.version = WIRE_VERSION + 1;
+	cr_expect_not(client_is_stale(&request, &reply));
+	reply.header.version = request.header.version;
+	cr_expect(client_is_stale(&request, &reply));
 }
 
 Test(wire, entries_are_shorter_in_older_versions)
