@@ -28,7 +28,7 @@ from client_tap import Skip, Tap
 from client_wire import MAGIC, REQUEST, VERSION, Daemon
 from client_world import (NOBODY, PATIENCE, SHMEMU, Lambda, Mount, Served, is_root, library, private, settled,
                           until, world)
-from test_polling import usage
+from test_polling import check_at_rest
 from wire_paths import PLACES, ROADS, Door
 
 LONG = bool(os.environ.get("SHMEMU_TEST_LONG"))
@@ -581,12 +581,7 @@ def idle(kind):
     with world(kind) as w:
         process = w.popen(LANES, "hold", stdin=subprocess.PIPE, env={"SHMEMU_LOG": "error"})
         assert process.stdout.readline() == "lane\n", process.communicate()
-        time.sleep(1.5)
-        pids = w.process.pid, w.pid
-        before = settled(lambda: {pid: usage(pid) for pid in pids})
-        time.sleep(IDLE_SECONDS)
-        after = {pid: usage(pid) for pid in pids}
-        assert after == before, f"{before} {after}"
+        check_at_rest(w, IDLE_SECONDS)
         out, errors = process.communicate("x", timeout=PATIENCE)
         assert (process.returncode, out, errors) == (0, "lane\n", ""), (out, errors)
 

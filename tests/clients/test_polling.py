@@ -105,20 +105,26 @@ def usage(pid):
     return found
 
 
+def check_at_rest(w, seconds):
+    """Keeper and worker use no processor time for so long, once they are at rest."""
+    # A second later, once, both let go of what they do not need then.
+    time.sleep(1.5)
+    pids = w.process.pid, w.pid
+    before = settled(lambda: {pid: usage(pid) for pid in pids})
+    time.sleep(seconds)
+    after = {pid: usage(pid) for pid in pids}
+    assert after == before, f"{before} {after}"
+    return pids
+
+
 def check_idle(w):
     with program(w, ASK) as process:
         time.sleep(0.3)
         process.stdin.write("x")
         process.stdin.flush()
         assert process.stdout.readline() == "done\n"
-        # A second later, once, both let go of what they do not need at rest.
-        time.sleep(1.5)
-        pids = w.process.pid, w.pid
-        before = settled(lambda: {pid: usage(pid) for pid in pids})
-        time.sleep(IDLE_SECONDS)
-        after = {pid: usage(pid) for pid in pids}
-        assert after == before, f"{before} {after}"
-    return f"{len(before)} processes, {IDLE_SECONDS} s"
+        pids = check_at_rest(w, IDLE_SECONDS)
+    return f"{len(pids)} processes, {IDLE_SECONDS} s"
 
 
 class Awake(AtMount):
@@ -141,12 +147,7 @@ def check_asleep_again(w):
             os.unlink(name)
         seen.add(latency())
     until(lambda: latency() == ANY_LATENCY, "processors may sleep, as far as it goes by daemons")
-    time.sleep(1.5)
-    pids = w.process.pid, w.pid
-    before = settled(lambda: {pid: usage(pid) for pid in pids})
-    time.sleep(IDLE_SECONDS)
-    after = {pid: usage(pid) for pid in pids}
-    assert after == before, f"{before} {after}"
+    check_at_rest(w, IDLE_SECONDS)
     return "processors were kept awake" if 0 in seen else "none was kept awake"
 
 
