@@ -6,7 +6,6 @@
  */
 #include <errno.h>
 #include <fcntl.h>
-#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -24,6 +23,7 @@
 #include "fuse/ids.h"
 #include "fuse/journal.h"
 #include "fuse/keep.h"
+#include "fuse/proc.h"
 #include "fuse/sealed.h"
 #include "fuse/store.h"
 
@@ -50,13 +50,6 @@ struct door_lane {
 static uint64_t lane_id(const struct connection *connection, pid_t pid)
 {
 	return connection->number << PID_BITS | (uint64_t)pid;
-}
-
-static bool is_alive(int pidfd)
-{
-	struct pollfd process = {.fd = pidfd, .events = POLLIN};
-
-	return poll(&process, 1, 0) == 0;
 }
 
 static bool is_asker(const struct door_lane *lane)
@@ -89,7 +82,7 @@ static int open_process(pid_t pid, int pidfd)
 	process = open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);
 	if (process < 0)
 		return -errno;
-	return is_alive(pidfd) ? fd_steal(&process) : -ESRCH;
+	return proc_is_alive(pidfd) ? fd_steal(&process) : -ESRCH;
 }
 
 static void *map_lane(int file)
@@ -224,7 +217,7 @@ static void make_room(struct door *door)
 
 	if (door->lane_count < LANES_MAX)
 		return;
-	while (lane && is_alive(lane->pidfd.fd))
+	while (lane && proc_is_alive(lane->pidfd.fd))
 		lane = lane->next;
 	lane = lane ? lane : door->lanes;
 	tell_keeper_of_end(lane->connection, lane->asker.pid);

@@ -9,7 +9,6 @@
  * groups. */
 #include "fuse/peer.h"
 
-#include <poll.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
@@ -44,13 +43,6 @@ static bool is_connected_process(const struct peer *peer)
 	       connected.pid == peer->pid;
 }
 
-static bool is_alive(int pidfd)
-{
-	struct pollfd process = {.fd = pidfd, .events = POLLIN};
-
-	return poll(&process, 1, 0) == 0;
-}
-
 static bool read_process(struct peer *peer)
 {
 	OWN_FD pidfd = -1;
@@ -66,7 +58,7 @@ static bool read_process(struct peer *peer)
 		return false;
 	uids = proc_status_line(peer->status, "\nUid:\t");
 	gids = proc_status_line(peer->status, "\nGid:\t");
-	peer->is_certain = pidfd >= 0 && is_alive(pidfd);
+	peer->is_certain = pidfd >= 0 && proc_is_alive(pidfd);
 	return line_has_effective(uids, peer->actor.uid) &&
 	       line_has_effective(gids, peer->actor.gid);
 }

@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -53,6 +54,13 @@ static bool shares_user_namespace(pid_t pid)
 
 	return stat("/proc/self/ns/user", &own) == 0 && proc_stat(pid, "ns/user", &other) == 0 &&
 	       own.st_dev == other.st_dev && own.st_ino == other.st_ino;
+}
+
+bool proc_is_alive(int pidfd)
+{
+	struct pollfd process = {.fd = pidfd, .events = POLLIN};
+
+	return poll(&process, 1, 0) == 0;
 }
 
 const char *proc_status_line(const char *status, const char *key)

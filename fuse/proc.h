@@ -18,6 +18,9 @@ int proc_open(pid_t pid, const char *file);
 /* stat(2) of /proc/PID/FILE, through links. Returns 0 or -errno. */
 int proc_stat(pid_t pid, const char *file, struct stat *ret_status);
 
+/* Has the process of a pidfd (borrowed) not ended yet? */
+bool proc_is_alive(int pidfd);
+
 /* What a process's "status" says, read before or (NULL) now. A capability is one in our user
  * namespace, a group a supplementary one. A process that can't be asked has none. */
 enum { PROC_STATUS_SIZE = 8192 };
