@@ -137,7 +137,7 @@ int ask_try_share(int sock, uint64_t from, struct wire_share *ret_share)
 
 	request.mode = WIRE_LIMIT_SHARE;
 	request.cursor = from;
-	result = client_ask(sock, &request, &answer);
+	result = ask(sock, &request, &answer);
 	if (result == 0)
 		result = answer.reply.result;
 	if (result > 0)
