@@ -4,6 +4,7 @@
 #include <pthread.h>
 #include <signal.h>
 
+#include "base/look.h"
 #include "base/own.h"
 #include "preload/ask_i.h"
 #include "preload/export.h"
@@ -129,10 +130,18 @@ static int end_of(const struct inquiry *inquiry, int result)
 	return result < 0 && result != -EINTR && inquiry->is_lost ? -EIDRM : result;
 }
 
+/* What is removed while we are still on the way to a daemon was there when the call was made. */
+static void note_start(struct client_ipc *call)
+{
+	if (!call->asked.since)
+		call->asked.since = (int64_t)look_now();
+}
+
 int ask_ipc(struct client_ipc *call, enum client_wait wait, bool is_cancellable)
 {
 	struct inquiry inquiry = {call, wait, is_cancellable};
 
+	note_start(call);
 	if (is_cancellable)
 		pthread_testcancel();
 	return end_of(&inquiry, inquire(&inquiry));
@@ -143,6 +152,7 @@ int ask_ipc_present(struct client_ipc *call, enum client_wait wait, bool is_canc
 	struct inquiry inquiry = {call, wait, is_cancellable};
 	int result = -ESTALE;
 
+	note_start(call);
 	if (is_cancellable)
 		pthread_testcancel();
 	for (int attempt = 0; attempt < 2 && result == -ESTALE; attempt++) {

@@ -6,7 +6,8 @@ Aim: processes that hold attachments, undo records, locks and messages, and that
 killed at random moments; in the end all counts are back, semaphores have their values, nobody waits,
 and no message is lost or there twice. Method: ipc_kills.c does that and checks it; natively, under
 the library where the kernel's IPC is refused, and while the daemon's worker is killed or replaced all
-the time; and nobody sleeps on when keeper and worker are killed at once. How often:
+the time; and nobody sleeps on when keeper and worker are killed at once. Who sleeps on the way to a daemon that
+is stopped, as its set is removed, is told so. How often:
 SHMEMU_TEST_KILLS, else 300; ten thousand with SHMEMU_TEST_LONG. SHMEMU_TEST_SEED: when. Arguments
 name cases.
 """
@@ -15,6 +16,7 @@ import contextlib
 import os
 import random
 import signal
+import subprocess
 import sys
 import threading
 import time
@@ -28,6 +30,7 @@ from ipc_world import Native, Refused, Root
 KILLS = int(os.environ.get("SHMEMU_TEST_KILLS",
                            10000 if os.environ.get("SHMEMU_TEST_LONG") else 300))
 PROGRAMS = os.path.join(os.path.dirname(os.path.abspath(__file__)), "programs")
+SEM_UNDO = 0x1000
 PROGRAM = os.path.join(os.environ.get("SHMEMU_PROBES", ""), "ipc_kills")
 
 
@@ -137,6 +140,31 @@ def sleepers():
         assert told == [("EBADF\n", ""), ("EIDRM\n", "")], told
 
 
+def is_asleep(pid):
+    with open(f"/proc/{pid}/stat") as file:
+        return file.read().rpartition(")")[2].split()[0] == "S"
+
+
+def removed(kind, flags):
+    """Who sleeps on the way to a daemon that does not answer is as one who waits."""
+    with world(kind) as w:
+        program = w.install(os.path.join(PROGRAMS, "removed.py"))
+        parent = w.popen("/usr/bin/python3", program, str(flags), stdin=subprocess.PIPE)
+        pid = int(parent.stdout.readline())
+        worker = None if kind is Native else w.daemon.status().pid
+        if worker:
+            os.kill(worker, signal.SIGSTOP)
+        print(file=parent.stdin, flush=True)
+        child = int(parent.stdout.readline())
+        until(lambda: settled(lambda: is_asleep(child)), "the child does not sleep")
+        print(file=parent.stdin, flush=True)
+        if worker:
+            until(lambda: settled(lambda: is_asleep(pid)), "the parent does not sleep")
+            os.kill(worker, signal.SIGCONT)
+        told = parent.communicate(timeout=30)
+        assert told == ("EIDRM\n", ""), told
+
+
 def main():
     private()
     tap = Tap()
@@ -148,6 +176,11 @@ def main():
     for what, kind, how in cases:
         if not sys.argv[1:] or what in sys.argv[1:]:
             tap.run(f"{what}: {KILLS} processes killed", case, kind, how)
+    for kind in (Native, Refused):
+        for flags in (0, SEM_UNDO):
+            what = f"{kind.name}, removed while waited for, flags {flags:#x}"
+            if not sys.argv[1:] or what in sys.argv[1:]:
+                tap.run(what, removed, kind, flags)
     if not sys.argv[1:] or "sleepers" in sys.argv[1:]:
         tap.run("sleepers, keeper and worker are killed", sleepers)
     return tap.end()
