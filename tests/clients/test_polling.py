@@ -22,6 +22,8 @@ from client_world import PATIENCE, PYTHON, Plain as AtMount, Served, is_root, pr
 
 IDLE_SECONDS = 10 if os.environ.get("SHMEMU_TEST_LONG") else 2
 LOOK_SECONDS = 0.3
+# Who looks all the time takes a processor from one of the two.
+LOOK_EVERY = 0.0002
 LOOKS_MAX = 20
 # How long processors may take to leave idleness, and where that is as nobody wants anything.
 LATENCY = "/dev/cpu_dma_latency"
@@ -89,6 +91,7 @@ def states(pid, seconds):
     while time.monotonic() < deadline:
         one = state(stat)
         counts[one] = counts.get(one, 0) + 1
+        time.sleep(LOOK_EVERY)
     os.close(stat)
     return counts
 
