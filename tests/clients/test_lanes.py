@@ -158,7 +158,7 @@ class Loads:
 
     def check(self):
         for process in self.processes:
-            assert process.poll() is None, process.communicate()
+            assert process.poll() is None, (process.returncode, *process.communicate())
 
     def end(self):
         """Returns how many rounds there were, and in how many looks at it the lane had been used."""
