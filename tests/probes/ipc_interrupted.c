@@ -8,6 +8,7 @@
 #include <fcntl.h>
 #include <mqueue.h>
 #include <stdatomic.h>
+#include <stdbool.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
@@ -32,7 +33,10 @@ struct kind {
 
 static mqd_t queue;
 static int msg;
-static atomic_int *interrupted;
+static struct {
+	atomic_int interrupted;
+	atomic_bool is_warm; /* it does nothing but wait from now on */
+} *notes;
 
 static void send_and_receive_mq(void)
 {
@@ -103,18 +107,19 @@ static void wait_again_and_again(void *argument)
 	ipc_handle(SIGUSR1, 0);
 	for (int i = 0; i < WARM; i++)
 		kind->warm();
+	atomic_store(&notes->is_warm, true);
 	for (;;)
 		if (kind->wait() < 0) {
 			must(errno == EINTR);
-			atomic_fetch_add(interrupted, 1);
+			atomic_fetch_add(&notes->interrupted, 1);
 		}
 }
 
 static bool await_interruption(int before)
 {
-	for (int i = 0; i < PATIENCE_MS && atomic_load(interrupted) == before; i++)
+	for (int i = 0; i < PATIENCE_MS && atomic_load(&notes->interrupted) == before; i++)
 		ipc_pause(1);
-	return atomic_load(interrupted) != before;
+	return atomic_load(&notes->interrupted) != before;
 }
 
 static int count_lost(const struct kind *kind, pid_t pid)
@@ -122,7 +127,7 @@ static int count_lost(const struct kind *kind, pid_t pid)
 	int lost = 0;
 
 	for (int i = 0; i < ROUNDS; i++) {
-		int before = atomic_load(interrupted);
+		int before = atomic_load(&notes->interrupted);
 
 		ipc_await_nap(pid);
 		kind->look();
@@ -145,8 +150,11 @@ static void ask_kind(const struct kind *kind)
 	queue = mq_open(NAME, O_RDWR | O_CREAT | O_EXCL, 0600, &attributes);
 	msg = msgget(IPC_PRIVATE, 0600);
 	must(queue >= 0 && msg >= 0);
-	atomic_store(interrupted, 0);
+	atomic_store(&notes->interrupted, 0);
+	atomic_store(&notes->is_warm, false);
 	pid = ipc_beside(wait_again_and_again, (void *)(uintptr_t)kind);
+	while (!atomic_load(&notes->is_warm))
+		ipc_pause(1);
 	for (int i = 0; i < WARM; i++)
 		kind->look();
 	say("{interrupted: %s} lost: %d", kind->name, count_lost(kind, pid));
@@ -156,7 +164,7 @@ static void ask_kind(const struct kind *kind)
 
 static void body(void)
 {
-	interrupted = shared_memory(sizeof *interrupted);
+	notes = shared_memory(sizeof *notes);
 	for (size_t i = 0; i < sizeof kinds / sizeof kinds[0]; i++)
 		ask_kind(&kinds[i]);
 }
