@@ -11,7 +11,7 @@
 #include <sys/time.h>
 #include <unistd.h>
 
-enum { COUNT = 3, STEPS_MAX = 4, COUNTED = 100 };
+enum { COUNT = 3, STEPS_MAX = 4, COUNTED = 100, PATIENCE_MS = 3000 };
 
 union semun {
 	int val;
@@ -83,12 +83,30 @@ static void perform_and_exit(void *argument)
 	_exit(perform(steps));
 }
 
+static int count_waiting(void)
+{
+	int count = 0;
+
+	for (int i = 0; i < COUNT; i++)
+		count += semctl(id, i, GETNCNT) + semctl(id, i, GETZCNT);
+	return count;
+}
+
+/* Besides so many others. Asleep is also who is still on the way to where it waits. */
+static void await_waiting(pid_t pid, int others)
+{
+	for (int i = 0; i < PATIENCE_MS && count_waiting() <= others; i++)
+		ipc_pause(1);
+	ipc_await_asleep(pid);
+}
+
 /* A child that waits by now. */
 static pid_t start(struct steps *steps)
 {
+	int others = count_waiting();
 	pid_t pid = ipc_beside(perform_and_exit, steps);
 
-	ipc_await_asleep(pid);
+	await_waiting(pid, others);
 	return pid;
 }
 
@@ -205,7 +223,7 @@ static void ask_order(void)
 	must(pipe(queue) == 0);
 	for (int i = 0; i < TURNS; i++) {
 		pids[i] = ipc_beside(take_turn, &(struct turn){i, {0, -1, 0}});
-		ipc_await_asleep(pids[i]);
+		await_waiting(pids[i], i);
 	}
 	tell("they wait", "%d", semctl(id, 0, GETNCNT));
 	for (int i = 0; i < TURNS; i++) {
