@@ -113,6 +113,9 @@ static void set_environment(const struct world *world)
 	setenv("TMPDIR", path_in(world, "tmp").text, 1);
 	/* For a sanitized tool that is run under the library. */
 	setenv("ASAN_OPTIONS", "verify_asan_link_order=0", 1);
+	/* See tests/probes/ipc.c. */
+	if (world->killer > 0)
+		setenv("WORKER_IS_KILLED", "1", 1);
 	/* Where the daemon can be asked, it is; the library then runs as most users have it. */
 	if (!world_has_library(world->kind) || world->kind == WORLD_SOCKET ||
 	    world_is_embedded(world->kind))

@@ -12,7 +12,8 @@
 #include <unistd.h>
 
 /* It has not run for so many looks, a few milliseconds apart. */
-enum { LOOKS = 8, LOOK_MS = 5, NAP_LOOKS = 3, NAP_LOOK_MS = 1 };
+/* Who waits for the next worker sleeps as well, until that one serves. */
+enum { LOOKS = 8, LOOKS_KILLED = 20, LOOK_MS = 5, NAP_LOOKS = 3, NAP_LOOK_MS = 1 };
 
 volatile sig_atomic_t ipc_handled;
 
@@ -131,7 +132,7 @@ static void await_looks(pid_t pid, int most, long pause)
 
 void ipc_await_asleep(pid_t pid)
 {
-	await_looks(pid, LOOKS, LOOK_MS);
+	await_looks(pid, getenv("WORKER_IS_KILLED") ? LOOKS_KILLED : LOOKS, LOOK_MS);
 }
 
 void ipc_await_nap(pid_t pid)
