@@ -33,9 +33,6 @@ int client_ipc_send(int sock, struct client_ipc *call)
 
 	call->fd = -1;
 	call->request.serial = look_now();
-	/* Over another connection it is still the same call. */
-	if (!call->asked.since)
-		call->asked.since = (int64_t)call->request.serial;
 	return client_send(sock, parts, PARTS, call->file);
 }
 

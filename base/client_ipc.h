@@ -33,7 +33,8 @@ struct client_ipc {
 /* With nothing but the operation, no deadline and no descriptors. */
 struct client_ipc client_ipc_make(enum wire_op op);
 
-/* Sends it, with a serial number and the time. 0 or -errno as client_ask. */
+/* Sends it, with a serial number. When what may wait was asked for (asked.since) is the caller's to
+ * say. 0 or -errno as client_ask. */
 int client_ipc_send(int sock, struct client_ipc *call);
 
 /* Waits for the answer: 0 when it came (reply.result says what), -EINTR as `wait` has it (call

@@ -5,8 +5,8 @@
 #include <string.h>
 #include <sys/ipc.h>
 #include <sys/shm.h>
-#include <time.h>
 
+#include "base/look.h"
 #include "fuse/ipc_share.h"
 #include "fuse/judge.h"
 #include "fuse/peer.h"
@@ -279,14 +279,6 @@ int ipc_add(struct ipc *ipc, struct ipc_call *call, enum wire_family family, int
 	return 0;
 }
 
-static int64_t monotonic_now(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (int64_t)now.tv_sec * 1000000000 + now.tv_nsec;
-}
-
 /* Its id stays in the record, for those who have waited: see ipc_was_removed. */
 void ipc_remove(struct ipc *ipc, const struct ipc_object *object)
 {
@@ -297,7 +289,7 @@ void ipc_remove(struct ipc *ipc, const struct ipc_object *object)
 	ipc_drop_with_commit(ipc, object->serial);
 	if (object->creator)
 		arena_give(&ipc->arena, object->creator, sizeof(struct store_creator));
-	ARENA_SET(&ipc->arena, object->removed, monotonic_now());
+	ARENA_SET(&ipc->arena, object->removed, (int64_t)look_now());
 	ARENA_SET(&ipc->arena, header->used[object->family], header->used[object->family] - 1);
 	ARENA_SET(&ipc->arena, object->serial, 0);
 }

@@ -130,7 +130,8 @@ static int end_of(const struct inquiry *inquiry, int result)
 	return result < 0 && result != -EINTR && inquiry->is_lost ? -EIDRM : result;
 }
 
-/* What is removed while we are still on the way to a daemon was there when the call was made. */
+/* What is removed while we are still on the way to a daemon was there when the call was made. After
+ * a sleep elsewhere, and over another connection, it is still the same call. */
 static void note_start(struct client_ipc *call)
 {
 	if (!call->asked.since)

@@ -11,6 +11,7 @@
 #include <sys/mman.h>
 #include <time.h>
 
+#include "base/look.h"
 #include "base/own.h"
 #include "base/semwords.h"
 #include "base/slots.h"
@@ -275,14 +276,6 @@ static int sleep_in(struct bed *bed, enum client_wait how)
 	return result;
 }
 
-static int64_t now_monotonic(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (int64_t)now.tv_sec * 1000000000 + now.tv_nsec;
-}
-
 /* After -EAGAIN: 0: to be tried again. */
 static int wait_for(struct bed *bed, struct shared_wait *wait)
 {
@@ -292,7 +285,7 @@ static int wait_for(struct bed *bed, struct shared_wait *wait)
 	 * woken the second may be first: the daemon knows the line. */
 	if (wait->asks || wait->since || (bed->sends && slots_tick(bed->sleepers)))
 		return SHARED_ASK;
-	wait->since = now_monotonic();
+	wait->since = (int64_t)look_now();
 	__atomic_fetch_add(bed->crowd, 1, __ATOMIC_SEQ_CST);
 	return sleep_in(bed, wait->how);
 }

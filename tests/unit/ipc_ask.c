@@ -8,9 +8,9 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ipc.h>
-#include <time.h>
 #include <unistd.h>
 
+#include "base/look.h"
 #include "fuse/keep.h"
 #include "tests/scratch.h"
 
@@ -177,14 +177,6 @@ static void serve_waiters(void)
 			;
 }
 
-static int64_t monotonic_now(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (int64_t)now.tv_sec * 1000000000 + now.tv_nsec;
-}
-
 static void wait_on(struct asker *asker, const struct ipc_call *call)
 {
 	asker->call = *call;
@@ -228,7 +220,7 @@ int ask_ipc_op(struct asker *asker, enum wire_op op, struct wire_ipc asked, cons
 	message->request = wire_request_make(op);
 	message->asked = asked;
 	message->asked.presence = op == WIRE_IPC_PRESENT ? asked.presence : asker->presence;
-	message->asked.since = monotonic_now();
+	message->asked.since = (int64_t)look_now();
 	if (asked.length)
 		memcpy(message->bytes, bytes, asked.length);
 	first = ipc_perform(ipc, &call);
