@@ -94,16 +94,25 @@ long way_ask(struct way *way, struct wire_request *request, struct client_answer
 	return go_elsewhere(way, teller, ret_answer->told.text_length);
 }
 
-size_t way_root_name(const struct way *way)
+/* 0: it is none of the root folder's. */
+static size_t root_name_length(const struct way *way)
 {
 	size_t length = strlen(way->path);
 
 	return !way->base.ino && name_is_valid(way->path, length) ? length : 0;
 }
 
+bool way_root_name(const struct way *way, struct name *ret_name)
+{
+	ret_name->length = root_name_length(way);
+	memcpy(ret_name->bytes, way->path, ret_name->length);
+	ret_name->bytes[ret_name->length] = '\0';
+	return ret_name->length != 0;
+}
+
 struct known_name way_known_name(const struct way *way)
 {
-	size_t length = way_root_name(way);
+	size_t length = root_name_length(way);
 
 	return length ? known_name(way->path, length) : (struct known_name){.bytes = ""};
 }

@@ -23,15 +23,14 @@ static long unlink_natively(const struct errand *errand, int dirfd, const char *
 static long unlink_served(const struct errand *errand, struct way *way)
 {
 	const int *flags = errand->details;
-	struct wire_request request = wire_request_make(WIRE_REMOVE);
+	struct wire_request request;
 	struct client_answer answer;
-	struct name name = {.length = *flags & AT_REMOVEDIR ? 0 : way_root_name(way)};
+	struct name name;
 
 	/* The shorter request. */
-	if (name.length) {
-		memcpy(name.bytes, way->path, name.length);
+	if (!(*flags & AT_REMOVEDIR) && way_root_name(way, &name))
 		return emu_unlink(&name);
-	}
+	request = wire_request_make(WIRE_REMOVE);
 	request.flags = *flags & AT_REMOVEDIR ? WIRE_FOLDER : 0;
 	return way_ask(way, &request, &answer);
 }

@@ -4,7 +4,6 @@
  */
 #include <fcntl.h>
 #include <pthread.h>
-#include <string.h>
 
 #include "base/own.h"
 #include "preload/emu.h"
@@ -51,29 +50,23 @@ static long open_stand_in(struct way *way, mode_t type, int flags)
 static long create_by_name(const struct opening *opening, const struct way *way)
 {
 	int others = O_PATH | O_DIRECTORY | (O_TMPFILE & ~O_DIRECTORY);
-	size_t length = (opening->flags & O_CREAT) && !(opening->flags & others) ?
-		way_root_name(way) : 0;
-	struct name name = {.length = length};
+	struct name name;
 	long result;
 
-	if (!length)
+	if (!(opening->flags & O_CREAT) || (opening->flags & others) || !way_root_name(way, &name))
 		return -ENXIO;
-	memcpy(name.bytes, way->path, length);
 	result = emu_create(&name, opening->flags, opening->mode);
 	return result == -ELOOP || result == -EISDIR ? -ENXIO : result;
 }
 
-static long open_served(const struct errand *errand, struct way *way)
+static long open_by_path(const struct opening *opening, struct way *way)
 {
-	const struct opening *opening = errand->details;
 	struct wire_request request = wire_request_make(WIRE_OPEN_PATH);
 	struct known_name sought = way_known_name(way);
 	struct client_answer answer;
 	mode_t type;
-	long result = create_by_name(opening, way);
+	long result;
 
-	if (result != -ENXIO)
-		return result;
 	request.flags = (uint32_t)opening->flags;
 	if (takes_mode(opening->flags))
 		request.mode = opening->mode & ~umask_read();
@@ -98,6 +91,14 @@ static long open_served(const struct errand *errand, struct way *way)
 	known_learn(&sought, answer.reply.roads.number, answer.told.stat.dev,
 	            answer.told.stat.ino);
 	return answer.fd;
+}
+
+static long open_served(const struct errand *errand, struct way *way)
+{
+	const struct opening *opening = errand->details;
+	long result = create_by_name(opening, way);
+
+	return result == -ENXIO ? open_by_path(opening, way) : result;
 }
 
 static int emu_open_path(int dirfd, const char *path, int flags, mode_t mode)

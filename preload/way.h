@@ -13,6 +13,8 @@
 #include "base/client.h"
 #include "preload/known.h"
 
+struct name;
+
 /* What every wrapped call looks at first; all else is behind it. */
 #pragma GCC visibility push(hidden)
 extern struct way_state {
@@ -93,8 +95,8 @@ long way_go(int dirfd, const char *path, const struct errand *errand);
  * length in ret_answer->told.text_length; ret_answer->fd is the caller's. */
 long way_ask(struct way *way, struct wire_request *request, struct client_answer *ret_answer);
 
-/* Is way->path a possible name of the root folder? Then its length, else 0. */
-size_t way_root_name(const struct way *way);
+/* Is way->path a possible name of the root folder, and which? */
+bool way_root_name(const struct way *way, struct name *ret_name);
 
 /* The name of the root folder that way->path is; if it is none, it has no mark, and no number. */
 struct known_name way_known_name(const struct way *way);
