@@ -31,7 +31,6 @@ SIDES = {
     "example hp": ("hp",),
 }
 PATIENCE = 10
-DEBIAN = "http://deb.debian.org/debian"
 KEYRING = "/usr/share/keyrings/debian-archive-keyring.gpg"
 RELEASE = "trixie"
 
@@ -52,19 +51,29 @@ def build_ll(folder, program):
         raise Skip("libfuse's example can't be built")
 
 
+def mirror():
+    """Where this host has Debian from."""
+    for line in host.output("apt-get", "indextargets", "--format", "$(LABEL) $(SITE)").splitlines():
+        label, _, site = line.partition(" ")
+        if label == "Debian":
+            return site
+    raise Skip("no source of passthrough_hp: apt-get has no Debian to fetch from")
+
+
 def new_source(folder):
     """Fetches libfuse's, whatever release this is: apt-get has lists, and all else, of its own for that."""
+    debian = mirror()
     apt = os.path.join(folder, "apt")
     for one in "lists/partial", "cache/archives/partial":
         os.makedirs(os.path.join(apt, one), exist_ok=True)
     with open(os.path.join(apt, "sources.list"), "w", encoding="utf-8") as file:
-        file.write(f"deb-src [signed-by={KEYRING}] {DEBIAN} {RELEASE} main\n")
+        file.write(f"deb-src [signed-by={KEYRING}] {debian} {RELEASE} main\n")
     settings = {"Dir::Etc::SourceList": f"{apt}/sources.list", "Dir::Etc::SourceParts": "/dev/null",
                 "Dir::State::Lists": f"{apt}/lists", "Dir::Cache": f"{apt}/cache", "APT::Sandbox::User": "root",
                 "APT::Update::Error-Mode": "any", "Acquire::Retries": "0", "Acquire::http::Timeout": "20"}
     command = ["apt-get", *(word for name, value in settings.items() for word in ("-o", f"{name}={value}"))]
     if not host.succeeds(*command, "update"):
-        raise Skip(f"no source of passthrough_hp: apt-get can't reach {DEBIAN}")
+        raise Skip(f"no source of passthrough_hp: apt-get can't reach {debian}")
     host.succeeds("sh", "-c", 'cd "$1" && shift && exec "$@"', "sh", folder, *command, "source", "--only-source", "fuse3")
     found = glob.glob(os.path.join(folder, "fuse3-3.*/example/passthrough_hp.cc"))
     if not found:
