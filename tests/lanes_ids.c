@@ -37,6 +37,20 @@ static int do_change(enum change change)
 	}
 }
 
+static void make_secret(char secret[static NAME_ROOM])
+{
+	name_of(secret, "secret", 0);
+	close(make(secret));
+}
+
+/* What is root's, to who is another user by now. */
+static void check_refused(const char *secret, const char *who)
+{
+	CHECK(shm_open(secret, O_RDWR, 0) < 0 && errno == EACCES, "root's open, %s", who);
+	CHECK(shm_unlink(secret) < 0 && (errno == EACCES || errno == EPERM), "root's unlink, %s",
+	      who);
+}
+
 static void change_ids(enum change change, const char *secret)
 {
 	bool is_user = change <= SETRESUID;
@@ -49,9 +63,7 @@ static void change_ids(enum change change, const char *secret)
 	if (!is_user)
 		return;
 	CHECK(!find_lane(), "a lane for another user, after %s", change_names[change]);
-	CHECK(shm_open(secret, O_RDWR, 0) < 0 && errno == EACCES, "root's open, after %s",
-	      change_names[change]);
-	CHECK(shm_unlink(secret) < 0 && (errno == EACCES || errno == EPERM), "root's unlink");
+	check_refused(secret, change_names[change]);
 }
 
 void case_ids(char **arguments)
@@ -59,8 +71,7 @@ void case_ids(char **arguments)
 	char secret[NAME_ROOM];
 
 	(void)arguments;
-	name_of(secret, "secret", 0);
-	close(make(secret));
+	make_secret(secret);
 	for (int change = 0; change < CHANGES; change++) {
 		pid_t pid = fork();
 
@@ -79,9 +90,7 @@ static void *as_other(void *secret)
 	CHECK(syscall(SYS_setresgid, OTHER, OTHER, OTHER) == 0, "SYS_setresgid");
 	CHECK(syscall(SYS_setresuid, OTHER, OTHER, OTHER) == 0, "SYS_setresuid");
 	for (int i = 0; i < MANY; i++) {
-		CHECK(shm_open(secret, O_RDWR, 0) < 0 && errno == EACCES, "root's, by a thread");
-		CHECK(shm_unlink(secret) < 0 && (errno == EACCES || errno == EPERM),
-		      "root's unlink, by a thread");
+		check_refused(secret, "by a thread");
 		rounds("thread", 1);
 	}
 	return NULL;
@@ -93,8 +102,7 @@ void case_thread_ids(char **arguments)
 	pthread_t thread;
 
 	(void)arguments;
-	name_of(secret, "secret", 0);
-	close(make(secret));
+	make_secret(secret);
 	get_lane();
 	CHECK(pthread_create(&thread, NULL, as_other, secret) == 0, "thread");
 	pthread_join(thread, NULL);
@@ -110,8 +118,7 @@ static void change_ids_unseen(const char *secret)
 	uint64_t before = last_serial(lane);
 
 	CHECK(syscall(SYS_setresuid, OTHER, OTHER, OTHER) == 0, "SYS_setresuid");
-	CHECK(shm_open(secret, O_RDWR, 0) < 0 && errno == EACCES, "root's");
-	CHECK(shm_unlink(secret) < 0 && (errno == EACCES || errno == EPERM), "root's unlink");
+	check_refused(secret, "unseen");
 	rounds("raw", MANY);
 	CHECK(last_serial(lane) == before, "root's lane is used");
 }
@@ -122,8 +129,7 @@ void case_raw_ids(char **arguments)
 	pid_t pid;
 
 	(void)arguments;
-	name_of(secret, "secret", 0);
-	close(make(secret));
+	make_secret(secret);
 	pid = fork();
 	if (pid == 0) {
 		change_ids_unseen(secret);

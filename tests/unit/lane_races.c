@@ -17,6 +17,7 @@ static struct race {
 	_Atomic int round; /* that both are in */
 	_Atomic int there; /* who has come to the end of it, since the first */
 	int rounds;
+	void (*work)(int round, unsigned *seed); /* the worker's part of one */
 	bool has_overslept;
 	/* The worker's: of this round and of the last, which the client looks at in the end. */
 	struct told {
@@ -89,24 +90,8 @@ static bool is_served(int round)
 	return is_right;
 }
 
-static bool run(int rounds, void *(*worker)(void *), bool (*ask)(int round, unsigned *seed))
-{
-	bool is_right = true;
-	unsigned seed = 1;
-	pthread_t thread;
-
-	race = (struct race){.rounds = rounds};
-	if (pthread_create(&thread, NULL, worker, NULL) != 0)
-		return false;
-	for (int round = 0; round < rounds; round++)
-		is_right &= ask(round, &seed);
-	pthread_join(thread, NULL);
-	return is_right;
-}
-
 /* Each round has two parts: what both do at once, and what one sees of it in peace. */
-
-static void *take_some(void *unused)
+static void *be_worker(void *unused)
 {
 	unsigned seed = 2;
 
@@ -115,12 +100,33 @@ static void *take_some(void *unused)
 		lane_set_looks(&race.lane, true);
 		meet(2 * round);
 		dawdle(&seed);
-		serve(round);
-		dawdle(&seed);
-		serve(round);
+		race.work(round, &seed);
 		meet(2 * round + 1);
 	}
 	return unused;
+}
+
+static bool run(int rounds, void (*work)(int round, unsigned *seed),
+                bool (*ask)(int round, unsigned *seed))
+{
+	bool is_right = true;
+	unsigned seed = 1;
+	pthread_t thread;
+
+	race = (struct race){.rounds = rounds, .work = work};
+	if (pthread_create(&thread, NULL, be_worker, NULL) != 0)
+		return false;
+	for (int round = 0; round < rounds; round++)
+		is_right &= ask(round, &seed);
+	pthread_join(thread, NULL);
+	return is_right;
+}
+
+static void take_some(int round, unsigned *seed)
+{
+	serve(round);
+	dawdle(seed);
+	serve(round);
 }
 
 static bool ask_and_give_up(int round, unsigned *seed)
@@ -146,20 +152,11 @@ bool lane_race_give_up(int rounds)
 	return run(rounds, take_some, ask_and_give_up);
 }
 
-static void *look_no_longer(void *unused)
+static void look_no_longer(int round, unsigned *seed)
 {
-	unsigned seed = 3;
-
-	for (int round = 0; round < race.rounds; round++) {
-		*told(round) = (struct told){0};
-		lane_set_looks(&race.lane, true);
-		meet(2 * round);
-		dawdle(&seed);
-		lane_set_looks(&race.lane, false);
-		serve(round);
-		meet(2 * round + 1);
-	}
-	return unused;
+	(void)seed;
+	lane_set_looks(&race.lane, false);
+	serve(round);
 }
 
 static bool ask_in_time(int round, unsigned *seed)
@@ -183,23 +180,14 @@ bool lane_race_last_look(int rounds)
 	return run(rounds, look_no_longer, ask_in_time);
 }
 
-static void *answer_late(void *unused)
+static void answer_late(int round, unsigned *seed)
 {
 	const struct timespec moment = {.tv_nsec = 1};
-	unsigned seed = 4;
 
-	for (int round = 0; round < race.rounds; round++) {
-		*told(round) = (struct told){0};
-		lane_set_looks(&race.lane, true);
-		meet(2 * round);
-		dawdle(&seed);
-		if (choose(&seed) % 8 == 0)
-			nanosleep(&moment, NULL);
-		while (!serve(round))
-			sched_yield();
-		meet(2 * round + 1);
-	}
-	return unused;
+	if (choose(seed) % 8 == 0)
+		nanosleep(&moment, NULL);
+	while (!serve(round))
+		sched_yield();
 }
 
 static bool ask_and_sleep(int round, unsigned *seed)

@@ -100,6 +100,14 @@ static void run_for(struct world *world, long milliseconds)
 	close(timer.source.fd);
 }
 
+/* With gaps of 20 microseconds, which are worth it. */
+static void begin_held(struct world *world)
+{
+	begin(world);
+	serve(world, SAMPLE, 20 * MICROSECOND);
+	cr_expect(held(world));
+}
+
 Test(awake, is_not_wanted_where_nobody_waits_for_a_core)
 {
 	struct world world;
@@ -124,9 +132,7 @@ Test(awake, cores_are_kept_awake_while_that_pays)
 {
 	struct world world;
 
-	begin(&world);
-	serve(&world, SAMPLE, 20 * MICROSECOND);
-	cr_expect(held(&world));
+	begin_held(&world);
 	serve(&world, ENOUGH, 5 * MICROSECOND);
 	expect_silence(&world);
 	end(&world);
@@ -136,9 +142,7 @@ Test(awake, what_does_not_pay_is_given_up)
 {
 	struct world world;
 
-	begin(&world);
-	serve(&world, SAMPLE, 20 * MICROSECOND);
-	cr_expect(held(&world));
+	begin_held(&world);
 	serve(&world, ENOUGH, 19 * MICROSECOND);
 	cr_expect_not(held(&world));
 	end(&world);
@@ -169,9 +173,7 @@ Test(awake, whether_it_pays_is_asked_again)
 	struct world world;
 	int32_t last = 0;
 
-	begin(&world);
-	serve(&world, SAMPLE, 20 * MICROSECOND);
-	cr_expect(held(&world));
+	begin_held(&world);
 	serve(&world, AGES, 5 * MICROSECOND);
 	/* And then it is as it was without. */
 	cr_expect_not(held(&world));
@@ -187,9 +189,7 @@ Test(awake, ends_when_nobody_asks_any_more)
 {
 	struct world world;
 
-	begin(&world);
-	serve(&world, SAMPLE, 20 * MICROSECOND);
-	cr_expect(held(&world));
+	begin_held(&world);
 	run_for(&world, 50);
 	cr_expect_not(held(&world));
 	/* And that is all. */
