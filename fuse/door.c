@@ -541,21 +541,46 @@ int door_restore(struct door *door, uint64_t number, int sock)
 	return result;
 }
 
+/* Is this what is in its socket? A turn that was cut off behind its answer has left it, and what
+ * may be there by now is the next: that comes after all that has happened meanwhile. */
+static bool asks(const struct connection *connection, uint64_t serial)
+{
+	struct wire_request request;
+	ssize_t size;
+
+	while ((size = recv(connection->source.fd, &request, sizeof request,
+	                    MSG_PEEK | MSG_DONTWAIT)) < 0 && errno == ENOMEM)
+		poll(NULL, 0, 1);
+	return size == sizeof request && request.serial == serial;
+}
+
+/* Serves what the earlier worker has begun, which may have been a request in a lane. */
+static void resume(struct connection *connection, const struct journal_turn *turn, bool is_asked)
+{
+	/* A request that has killed one worker after the other is not to kill the next. */
+	if (turn->crashes >= CRASHES_MAX)
+		connection_free(connection);
+	else if (is_asked)
+		serve(&connection->source, EPOLLIN);
+	else
+		door_lane_resume(connection, turn->serial);
+}
+
 void door_restore_end(struct door *door)
 {
 	const struct journal_turn *turn = &store_journal(door->store)->header->turn;
 	struct connection *connection = NULL;
+	bool is_asked;
 
 	if (turn->active && turn->asker)
 		connection = door->connections;
 	while (connection && connection->number != turn->asker)
 		connection = connection->next;
-	door_ipc_settle(door, connection, turn->serial);
-	/* A request that has killed one worker after the other is not to kill the next. */
-	if (connection && turn->crashes >= CRASHES_MAX)
-		connection_free(connection);
-	else if (connection && !door_lane_resume(connection, turn->serial))
-		serve(&connection->source, EPOLLIN);
+	is_asked = connection && asks(connection, turn->serial);
+	if (door->options.ipc)
+		ipc_restore_end(door->options.ipc, is_asked);
+	if (connection)
+		resume(connection, turn, is_asked);
 	/* Of the kernel's requests fs.c sees to itself. */
 	if (turn->active && turn->asker)
 		store_turn_end(door->store);

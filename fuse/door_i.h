@@ -129,8 +129,8 @@ void door_lane_end(struct connection *connection, enum lane_state how);
 /* Another worker goes on with it. */
 void door_lane_leave(struct connection *connection);
 void door_lanes_begin(struct door *door);
-/* Serves what an earlier worker has begun there, if it is this; else false. */
-bool door_lane_resume(struct connection *connection, uint64_t serial);
+/* Serves what an earlier worker has begun, if it came there. */
+void door_lane_resume(struct connection *connection, uint64_t serial);
 /* All lanes are restored: serves what is asked in them. */
 void door_restore_lanes_end(struct door *door);
 
@@ -150,9 +150,6 @@ void door_ipc_forget(struct connection *connection); /* it does no longer */
 void door_ipc_hear(struct connection *connection, uint32_t events);
 /* Serves those who wait for what has changed. To be called last. */
 void door_ipc_retry(struct door *door);
-/* All connections are restored. Ends the turn that an earlier worker was killed in, which is the
- * asker's (NULL: nobody's) with this serial. */
-void door_ipc_settle(struct door *door, const struct connection *asker, uint64_t serial);
 /* Has them wait again who have waited; `serve` is what the loop would call. */
 void door_ipc_restore(struct door *door, int (*serve)(struct loop_source *source, uint32_t events));
 

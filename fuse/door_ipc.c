@@ -362,16 +362,6 @@ static bool peek(const struct connection *connection, struct wire_request *ret_r
 	       wire_is_ipc(ret_request->header.op);
 }
 
-void door_ipc_settle(struct door *door, const struct connection *asker, uint64_t serial)
-{
-	struct wire_request request;
-	struct wire_ipc asked;
-
-	if (door->options.ipc)
-		ipc_restore_end(door->options.ipc, asker && peek(asker, &request, &asked) &&
-		                                           request.serial == serial);
-}
-
 struct restored {
 	int64_t since;
 	struct connection *connection;

@@ -302,16 +302,14 @@ static void serve(struct door_lane *lane, bool again)
 	door_ipc_retry(door);
 }
 
-bool door_lane_resume(struct connection *connection, uint64_t serial)
+void door_lane_resume(struct connection *connection, uint64_t serial)
 {
 	struct wire_request *request = &connection->door->message.request;
 	struct door_lane *lane = connection->lane;
 
-	if (!lane || lane_look(lane->memory) != LANE_TAKEN || !lane_take(lane->memory, request) ||
-	    request->serial != serial)
-		return false;
-	serve(lane, true);
-	return true;
+	if (lane && lane_look(lane->memory) == LANE_TAKEN && lane_take(lane->memory, request) &&
+	    request->serial == serial)
+		serve(lane, true);
 }
 
 /* Takes what is asked in one of those that are looked at. */
