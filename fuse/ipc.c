@@ -18,6 +18,7 @@
 #include "fuse/ipc_share.h"
 #include "fuse/keep.h"
 #include "fuse/peer.h"
+#include "fuse/siphash.h"
 
 enum { IPC_VERSION = 1, NAP_MILLISECONDS = 10 };
 
@@ -437,47 +438,13 @@ int64_t ipc_now(void)
 	return time(NULL);
 }
 
-static uint64_t rotate(uint64_t number, int bits)
-{
-	return number << bits | number >> (64 - bits);
-}
-
-static void sip_round(uint64_t v[static 4])
-{
-	v[0] += v[1];
-	v[2] += v[3];
-	v[1] = rotate(v[1], 13) ^ v[0];
-	v[3] = rotate(v[3], 16) ^ v[2];
-	v[0] = rotate(v[0], 32) + v[3];
-	v[2] += v[1];
-	v[3] = rotate(v[3], 21) ^ v[0];
-	v[1] = rotate(v[1], 17) ^ v[2];
-	v[2] = rotate(v[2], 32);
-}
-
-/* SipHash-2-4 of a counter. */
 uint64_t ipc_secret(struct ipc *ipc)
 {
 	const struct ipc_header *header = ipc_header(ipc);
-	const uint64_t words[] = {header->secrets, (uint64_t)8 << 56};
-	uint64_t v[4] = {
-		header->key[0] ^ 0x736f6d6570736575,
-		header->key[1] ^ 0x646f72616e646f6d,
-		header->key[0] ^ 0x6c7967656e657261,
-		header->key[1] ^ 0x7465646279746573,
-	};
+	uint64_t secret = siphash(header->key, &header->secrets, sizeof header->secrets);
 
-	for (int i = 0; i < 2; i++) {
-		v[3] ^= words[i];
-		sip_round(v);
-		sip_round(v);
-		v[0] ^= words[i];
-	}
-	v[2] ^= 0xff;
-	for (int i = 0; i < 4; i++)
-		sip_round(v);
 	ARENA_SET(&ipc->arena, header->secrets, header->secrets + 1);
-	return v[0] ^ v[1] ^ v[2] ^ v[3];
+	return secret;
 }
 
 void ipc_waiter_add(struct ipc *ipc, struct ipc_waiter *waiter)

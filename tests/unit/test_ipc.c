@@ -9,6 +9,7 @@
 #include "fuse/ipc_i.h"
 #include "fuse/keep.h"
 #include "fuse/peer.h"
+#include "fuse/siphash.h"
 
 static struct anon memory = {.kind = ANON_MEMFD, .folder = -1, .nodes = -1, .namespace = -1};
 static struct wire_request request;
@@ -230,4 +231,14 @@ Test(ipc, what_a_killed_worker_leaves_is_put_right)
 	cr_expect_eq(ipc_presence_of(next, &gone, &presence), -ESTALE);
 	cr_expect_eq(ipc_presence_of(next, &here, &presence), 0);
 	ipc_free(next);
+}
+
+Test(ipc, hashes_are_those_of_the_paper)
+{
+	static const uint64_t key[] = {0x0706050403020100, 0x0f0e0d0c0b0a0908};
+	static const unsigned char bytes[] = {0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14};
+
+	cr_expect_eq(siphash(key, bytes, 0), 0x726fdb47dd0e0e31);
+	cr_expect_eq(siphash(key, bytes, 1), 0x74f839c593dc67fd);
+	cr_expect_eq(siphash(key, bytes, 15), 0xa129ca6149be45e5);
 }
