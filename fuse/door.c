@@ -560,9 +560,9 @@ static void resume(struct connection *connection, const struct journal_turn *tur
 	/* A request that has killed one worker after the other is not to kill the next. */
 	if (turn->crashes >= CRASHES_MAX)
 		connection_free(connection);
-	else if (is_asked)
+	else if (is_asked && !door_ipc_resume(connection, turn->serial))
 		serve(&connection->source, EPOLLIN);
-	else
+	else if (!is_asked)
 		door_lane_resume(connection, turn->serial);
 }
 
@@ -577,6 +577,8 @@ void door_restore_end(struct door *door)
 	while (connection && connection->number != turn->asker)
 		connection = connection->next;
 	is_asked = connection && asks(connection, turn->serial);
+	/* Before a queue is taken for one that nobody needs. */
+	door_ipc_recall(door);
 	if (door->options.ipc)
 		ipc_restore_end(door->options.ipc, is_asked);
 	if (connection)
@@ -662,7 +664,7 @@ struct door *door_free(struct door *door)
 		struct connection *connection = door->connections;
 
 		door->connections = connection->next;
-		door_ipc_forget(connection);
+		door_ipc_leave(connection);
 		door_lane_leave(connection);
 		unwatch(connection);
 		disposal_close(connection->source.fd);

@@ -146,11 +146,17 @@ void door_ipc_end(struct door *door);
 /* From now on it waits. `size`: of the whole request. */
 void door_ipc_wait(struct call *call, size_t size);
 void door_ipc_forget(struct connection *connection); /* it does no longer */
+void door_ipc_leave(struct connection *connection);  /* another worker goes on with it */
 /* Something has happened to a connection that waits. */
 void door_ipc_hear(struct connection *connection, uint32_t events);
 /* Serves those who wait for what has changed. To be called last. */
 void door_ipc_retry(struct door *door);
-/* Has them wait again who have waited; `serve` is what the loop would call. */
+/* All connections are restored: has them wait again who have waited. */
+void door_ipc_recall(struct door *door);
+/* Serves what an earlier worker has begun, if that has waited; else false. */
+bool door_ipc_resume(struct connection *connection, uint64_t serial);
+/* Serves those who have come since, or whose wait may be over; `serve` is what the loop would
+ * call. */
 void door_ipc_restore(struct door *door, int (*serve)(struct loop_source *source, uint32_t events));
 
 #endif

@@ -3,8 +3,10 @@
  *
  * A request that can't be done yet stays in its socket, and a copy of it here; of its connection
  * nothing is heard but its end. When its object changes it is tried again, as if it had just come.
- * A successor finds all of them in their sockets, and has them wait again in the same order. */
+ * A successor finds all of them in their sockets, and has them wait again in the same order before
+ * it serves anything: what it serves first may depend on who waits (ipc_wait.c). */
 #include <errno.h>
+#include <poll.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
@@ -123,19 +125,19 @@ static void wake_by(struct door *door, int which, int64_t deadline)
 	timerfd_settime(door->clocks[which].fd, flags, &when, NULL);
 }
 
-static void stop_waiting(struct connection *connection)
+void door_ipc_leave(struct connection *connection)
 {
-	struct pending *pending = connection->pending;
-
-	ipc_waiter_remove(connection->door->options.ipc, &pending->waiter);
+	if (connection->pending)
+		ipc_waiter_remove(connection->door->options.ipc, &connection->pending->waiter);
+	free(connection->pending);
 	connection->pending = NULL;
-	free(pending);
 }
 
 void door_ipc_forget(struct connection *connection)
 {
 	if (connection->pending)
-		stop_waiting(connection);
+		ipc_wait_end(connection->door->options.ipc, &connection->pending->waiter);
+	door_ipc_leave(connection);
 }
 
 static void note_wait(struct pending *pending, const struct call *call)
@@ -144,6 +146,7 @@ static void note_wait(struct pending *pending, const struct call *call)
 	pending->waiter.blocked_on = call->ipc.blocked_on;
 }
 
+/* NULL: no memory. */
 static struct pending *pending_new(const struct call *call, size_t size)
 {
 	struct pending *pending = malloc(offsetof(struct pending, request) + size);
@@ -178,10 +181,24 @@ static void answer_at_once(struct call *call, int result)
 		connection_free(call->connection);
 }
 
+/* Takes `pending`, and frees it if it can't wait. */
+static bool begin_waiting(struct pending *pending)
+{
+	struct connection *connection = pending->connection;
+	struct door *door = connection->door;
+
+	if (loop_change(door->loop, &connection->source, 0) < 0) {
+		free(pending);
+		return false;
+	}
+	connection->pending = pending;
+	ipc_waiter_add(door->options.ipc, &pending->waiter);
+	wake_by(door, clock_of(pending->waiter.op), pending->waiter.deadline);
+	return true;
+}
+
 void door_ipc_wait(struct call *call, size_t size)
 {
-	struct connection *connection = call->connection;
-	struct door *door = connection->door;
 	uint32_t op = call->request->header.op;
 	struct pending *pending;
 
@@ -191,14 +208,11 @@ void door_ipc_wait(struct call *call, size_t size)
 		return;
 	}
 	pending = pending_new(call, size);
-	if (pending && loop_change(door->loop, &connection->source, 0) == 0) {
-		connection->pending = pending;
-		ipc_waiter_add(door->options.ipc, &pending->waiter);
-		wake_by(door, clock_of(pending->waiter.op), pending->waiter.deadline);
-		return;
-	}
-	free(pending);
-	answer_at_once(call, -ENOMEM);
+	if (pending && begin_waiting(pending))
+		ipc_wait_note(call->connection->door->options.ipc, &pending->waiter,
+		              &pending->request, size);
+	else
+		answer_at_once(call, -ENOMEM);
 }
 
 enum outcome { WAITS_ON, ANSWERED, GONE };
@@ -220,9 +234,10 @@ static enum outcome serve_waiting(struct pending *pending, int checked)
 
 	if (result == CALL_WAITS) {
 		note_wait(pending, &call);
+		ipc_wait_move(door->options.ipc, &pending->waiter);
 		return WAITS_ON;
 	}
-	stop_waiting(connection);
+	door_ipc_forget(connection);
 	if (result == 0)
 		result = loop_change(door->loop, &connection->source, EPOLLIN);
 	if (result < 0)
@@ -242,17 +257,20 @@ void door_ipc_hear(struct connection *connection, uint32_t events)
 		connection_free(connection);
 }
 
+static bool only_looks(const struct ipc_waiter *waiter)
+{
+	return waiter->op == WIRE_SEM_OP && ipc_sem_only_looks(waiter->asked);
+}
+
 /* Those who only look at semaphores come first, as in the kernel. */
 static bool retry_some(struct door *door, uint64_t serial, bool looks)
 {
 	struct ipc_waiter *waiter = ipc_waiter_first(door->options.ipc, serial);
 
-	for (; waiter; waiter = ipc_waiter_after(waiter, serial)) {
-		bool only_looks = waiter->op == WIRE_SEM_OP && ipc_sem_only_looks(waiter->asked);
-
-		if (only_looks == looks && serve_waiting((struct pending *)waiter, 0) != WAITS_ON)
+	for (; waiter; waiter = ipc_waiter_after(waiter, serial))
+		if (only_looks(waiter) == looks &&
+		    serve_waiting((struct pending *)waiter, 0) != WAITS_ON)
 			return true;
-	}
 	return false;
 }
 
@@ -383,6 +401,98 @@ static bool may_wait(unsigned op)
 	       op == WIRE_MQ_SEND || op == WIRE_MQ_RECEIVE;
 }
 
+/* Does what is in its socket wait? The last thing that a worker does about one that has waited is
+ * to take it out. One that comes with a descriptor by now has been put there by somebody else. */
+static void recall(struct connection *connection)
+{
+	struct door *door = connection->door;
+	struct iovec part = {&door->message, sizeof door->message};
+	struct ipc_waiter waiter = {.connection = connection->number};
+	struct call call = {
+		.connection = connection,
+		.request = &door->message.request,
+		.passed = -1,
+	};
+	ssize_t size = fdpass_receive(connection->source.fd, &part, 1, &call.passed, &call.sender,
+	                              MSG_DONTWAIT | MSG_PEEK);
+	bool is_sound = size > 0 && call.passed < 0 &&
+	                wire_check_request(call.request, (size_t)size) == 0 &&
+	                may_wait(call.request->header.op);
+	struct pending *pending;
+
+	disposal_close(call.passed);
+	if (!is_sound || !ipc_recall(door->options.ipc, &waiter, call.request, (size_t)size))
+		return;
+	pending = pending_new(&call, (size_t)size);
+	if (pending) {
+		pending->waiter.serial = waiter.serial;
+		pending->waiter.blocked_on = waiter.blocked_on;
+		pending->waiter.since = waiter.since;
+		pending->waiter.record = waiter.record;
+	}
+	if (!pending || !begin_waiting(pending))
+		ipc_wait_end(door->options.ipc, &waiter);
+}
+
+static void recall_all(struct door *door)
+{
+	struct restored *all = calloc(door->connection_count + 1, sizeof *all);
+	int64_t since;
+	size_t count = 0;
+
+	/* Without it they wait all the same: a new worker can be had. */
+	for (struct connection *connection = all ? door->connections : NULL; connection;
+	     connection = connection->next)
+		if (ipc_recall_knows(door->options.ipc, connection->number, &since))
+			all[count++] = (struct restored){since, connection};
+	if (count)
+		qsort(all, count, sizeof *all, by_since);
+	for (size_t i = 0; i < count; i++)
+		recall(all[i].connection);
+	free(all);
+}
+
+void door_ipc_recall(struct door *door)
+{
+	if (!door->options.ipc)
+		return;
+	if (ipc_recall_begin(door->options.ipc))
+		recall_all(door);
+	ipc_recall_end(door->options.ipc);
+}
+
+bool door_ipc_resume(struct connection *connection, uint64_t serial)
+{
+	struct door *door = connection->door;
+	struct pending *pending = connection->pending;
+	struct pollfd end = {.fd = connection->source.fd, .events = POLLRDHUP};
+
+	if (!pending || pending->request.serial != serial)
+		return false;
+	if (serve_waiting(pending, 0) == WAITS_ON) {
+		/* That it was over may have been its outcome, and be known. */
+		if (pending->waiter.deadline <= now_by(clock_of(pending->waiter.op)))
+			serve_waiting(pending, lateness_of(pending->waiter.op));
+		else if (poll(&end, 1, 0) == 1)
+			door_ipc_hear(connection, (uint32_t)end.revents);
+	}
+	door_ipc_retry(door);
+	return true;
+}
+
+/* What they wait for may have come as the earlier worker was killed. */
+static void try_all(struct door *door, bool looks)
+{
+	struct ipc_waiter *waiter = ipc_waiter_first(door->options.ipc, 0);
+	struct ipc_waiter *next;
+
+	for (; waiter; waiter = next) {
+		next = ipc_waiter_after(waiter, 0);
+		if (only_looks(waiter) == looks)
+			serve_waiting((struct pending *)waiter, 0);
+	}
+}
+
 void door_ipc_restore(struct door *door, int (*serve)(struct loop_source *source, uint32_t events))
 {
 	struct restored *restored;
@@ -392,6 +502,9 @@ void door_ipc_restore(struct door *door, int (*serve)(struct loop_source *source
 
 	if (!door->options.ipc || !door->connection_count)
 		return;
+	try_all(door, true);
+	try_all(door, false);
+	door_ipc_retry(door);
 	restored = calloc(door->connection_count, sizeof *restored);
 	/* Without it they are served all the same, in any order. */
 	for (struct connection *connection = restored ? door->connections : NULL; connection;

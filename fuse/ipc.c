@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* The arena, turns, and who waits. */
+/* The arena, and turns. */
 #include "fuse/ipc.h"
 
 #include <errno.h>
@@ -31,8 +31,7 @@ static const struct arena_shape shape = {
 	.tables = 40 << 20,
 };
 
-_Static_assert(IPC_HEADER_SIZE + (uint64_t)(WIRE_FAMILY_COUNT - 1) * IPC_OBJECTS_SIZE +
-               (uint64_t)IPC_PRESENCES_MAX * IPC_PRESENCE_SIZE <= 40 << 20, "the tables fit");
+_Static_assert(IPC_TABLES_SIZE <= 40 << 20, "the tables fit");
 _Static_assert(sizeof(struct ipc_header) <= IPC_HEADER_SIZE, "as well");
 
 int ipc_new(struct ipc **ret_ipc, struct anon *anon, struct keep *keep)
@@ -445,52 +444,4 @@ uint64_t ipc_secret(struct ipc *ipc)
 
 	ARENA_SET(&ipc->arena, header->secrets, header->secrets + 1);
 	return secret;
-}
-
-void ipc_waiter_add(struct ipc *ipc, struct ipc_waiter *waiter)
-{
-	struct ipc_waiter *before = ipc->waiters_last;
-
-	while (before && before->since > waiter->since)
-		before = before->prev;
-	waiter->prev = before;
-	waiter->next = before ? before->next : ipc->waiters;
-	if (waiter->next)
-		waiter->next->prev = waiter;
-	else
-		ipc->waiters_last = waiter;
-	if (before)
-		before->next = waiter;
-	else
-		ipc->waiters = waiter;
-}
-
-void ipc_waiter_remove(struct ipc *ipc, struct ipc_waiter *waiter)
-{
-	if (waiter->prev)
-		waiter->prev->next = waiter->next;
-	else
-		ipc->waiters = waiter->next;
-	if (waiter->next)
-		waiter->next->prev = waiter->prev;
-	else
-		ipc->waiters_last = waiter->prev;
-	waiter->prev = waiter->next = NULL;
-}
-
-static struct ipc_waiter *first_of(struct ipc_waiter *waiter, uint64_t serial)
-{
-	while (waiter && serial && waiter->serial != serial)
-		waiter = waiter->next;
-	return waiter;
-}
-
-struct ipc_waiter *ipc_waiter_first(struct ipc *ipc, uint64_t serial)
-{
-	return first_of(ipc->waiters, serial);
-}
-
-struct ipc_waiter *ipc_waiter_after(struct ipc_waiter *waiter, uint64_t serial)
-{
-	return first_of(waiter->next, serial);
 }

@@ -100,11 +100,29 @@ struct ipc_waiter {
 	int64_t deadline;               /* WIRE_NO_DEADLINE: none */
 	uint32_t pid;
 	const struct wire_ipc *asked;   /* with its bytes; the door's copy */
+	uint64_t record;                /* ipc_wait.c's; 0: none */
 };
 
 void ipc_waiter_add(struct ipc *ipc, struct ipc_waiter *waiter); /* sorted by since */
 void ipc_waiter_remove(struct ipc *ipc, struct ipc_waiter *waiter);
 struct ipc_waiter *ipc_waiter_first(struct ipc *ipc, uint64_t serial); /* 0: of all */
 struct ipc_waiter *ipc_waiter_after(struct ipc_waiter *waiter, uint64_t serial);
+
+/* That it waits is put on record for the next worker, with its whole request; that it is blocked on
+ * something else now; that it waits no longer, when its request is out of the socket. Without a
+ * record, for want of memory, it is one that comes when the next worker serves already. */
+void ipc_wait_note(struct ipc *ipc, struct ipc_waiter *waiter, const struct wire_request *request,
+                   size_t size);
+void ipc_wait_move(struct ipc *ipc, const struct ipc_waiter *waiter);
+void ipc_wait_end(struct ipc *ipc, struct ipc_waiter *waiter);
+
+/* Before ipc_restore_end: is there anything on record? Then each connection that ipc_recall_knows
+ * is asked about with what is in its socket; true: that is what has waited, and serial, blocked_on,
+ * since and record are set. */
+bool ipc_recall_begin(struct ipc *ipc);
+bool ipc_recall_knows(const struct ipc *ipc, uint64_t connection, int64_t *ret_since);
+bool ipc_recall(struct ipc *ipc, struct ipc_waiter *waiter, const struct wire_request *request,
+                size_t size);
+void ipc_recall_end(struct ipc *ipc); /* in any case; the other records are void */
 
 #endif

@@ -23,6 +23,7 @@ enum {
 	IPC_INDEX_BITS = 15,
 	IPC_INDEX_MASK = (1 << IPC_INDEX_BITS) - 1,
 	IPC_PRESENCES_MAX = 1 << 15,
+	IPC_WAITS_MAX = 1 << 15,
 	IPC_MQ_MAX = 1024,
 };
 
@@ -120,6 +121,10 @@ enum {
 	IPC_OBJECT_SIZE = 256,
 	IPC_PRESENCE_SIZE = 128,
 	IPC_OBJECTS_SIZE = IPC_OBJECT_SIZE << IPC_INDEX_BITS, /* of each family */
+	IPC_WAIT_SIZE = 64,
+	IPC_PRESENCES_AT = IPC_HEADER_SIZE + (WIRE_FAMILY_COUNT - 1) * IPC_OBJECTS_SIZE,
+	IPC_WAITS_AT = IPC_PRESENCES_AT + IPC_PRESENCES_MAX * IPC_PRESENCE_SIZE,
+	IPC_TABLES_SIZE = IPC_WAITS_AT + IPC_WAITS_MAX * IPC_WAIT_SIZE,
 };
 
 struct ipc_header {
@@ -142,6 +147,7 @@ struct ipc_header {
 	uint64_t shared_bytes; /* of what clients share */
 	uint64_t shm_removed; /* serial of the last segment that went: see ipc_shm_forget */
 	uint64_t next_id[WIRE_FAMILY_COUNT]; /* the last that was said to be next, and 1; 0: none */
+	uint64_t waits_top; /* records of ipc_wait.c from here on were never used */
 };
 
 struct ipc {
@@ -154,6 +160,11 @@ struct ipc {
 	bool is_to_settle;  /* ipc_restore_done is to come */
 	bool mq_is_settled; /* no notice is due */
 	struct ipc_waiter *waiters, *waiters_last;
+	uint64_t waits_free;        /* ipc_wait.c: the first free record's index and 1; 0: none */
+	struct ipc_recalls {
+		struct ipc_recalled *all; /* owned; by connection */
+		size_t count;
+	} recalls;                  /* likewise: while an earlier worker's are gone through */
 	struct ipc_held *held;      /* what is kept for objects: ipc_held.c; by kind and serial */
 	bool held_touched;          /* in this turn */
 	struct ipc_shared *shared;  /* by serial, and ... */
@@ -178,6 +189,13 @@ static inline const struct ipc_header *ipc_header(const struct ipc *ipc)
 {
 	return (const struct ipc_header *)(ipc->arena.bytes + arena_tables(&ipc->arena));
 }
+
+/* Changes a word of the tables without the log. */
+#define IPC_FILL(ipc, place, value)                                                                \
+	do {                                                                                       \
+		uint64_t fill_value_ = (value);                                                    \
+		arena_fill(&(ipc)->arena, &(place), &fill_value_, sizeof fill_value_);             \
+	} while (0)
 
 /* ipc.c: a turn without an asker: what follows, up to ipc_end_lone, is rolled back if the worker is
  * killed in it, and begun again by its successor. */

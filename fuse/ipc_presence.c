@@ -54,9 +54,7 @@ static void remove_link(struct ipc *ipc, struct ipc_link *link)
 
 static const struct ipc_presence *presence_at(const struct ipc *ipc, uint64_t index)
 {
-	uint64_t at = arena_tables(&ipc->arena) + IPC_HEADER_SIZE +
-	              (uint64_t)(WIRE_FAMILY_COUNT - 1) * IPC_OBJECTS_SIZE +
-	              index * IPC_PRESENCE_SIZE;
+	uint64_t at = arena_tables(&ipc->arena) + IPC_PRESENCES_AT + index * IPC_PRESENCE_SIZE;
 
 	return (const struct ipc_presence *)(ipc->arena.bytes + at);
 }

@@ -12,16 +12,18 @@
 #include "fuse/siphash.h"
 
 static struct anon memory = {.kind = ANON_MEMFD, .folder = -1, .nodes = -1, .namespace = -1};
-static struct wire_request request;
-static struct wire_ipc asked;
+static struct {
+	struct wire_request request;
+	struct wire_ipc asked;
+} message;
 static struct peer peer;
 
 static struct ipc_call call_as(uid_t uid, uint64_t connection)
 {
 	peer = (struct peer){.actor = {.uid = uid, .gid = uid}, .pid = 77};
 	return (struct ipc_call){
-		.request = &request,
-		.asked = &asked,
+		.request = &message.request,
+		.asked = &message.asked,
 		.peer = &peer,
 		.connection = connection,
 		.passed = -1,
@@ -34,8 +36,8 @@ static struct ipc *begin(void)
 	struct ipc *ipc;
 
 	cr_assert_eq(ipc_new(&ipc, &memory, NULL), 0);
-	request = wire_request_make(WIRE_IPC_PRESENT);
-	asked = (struct wire_ipc){.since = 0};
+	message.request = wire_request_make(WIRE_IPC_PRESENT);
+	message.asked = (struct wire_ipc){.since = 0};
 	return ipc;
 }
 
@@ -44,8 +46,8 @@ static struct wire_handle present(struct ipc *ipc, uint64_t connection)
 {
 	struct ipc_call call = call_as(1000, connection);
 
-	request = wire_request_make(WIRE_IPC_PRESENT);
-	asked.presence = (struct wire_handle){0, 0};
+	message.request = wire_request_make(WIRE_IPC_PRESENT);
+	message.asked.presence = (struct wire_handle){0, 0};
 	cr_assert_eq(ipc_perform(ipc, &call), 0);
 	return call.told.handle;
 }
@@ -241,4 +243,108 @@ Test(ipc, hashes_are_those_of_the_paper)
 	cr_expect_eq(siphash(key, bytes, 0), 0x726fdb47dd0e0e31);
 	cr_expect_eq(siphash(key, bytes, 1), 0x74f839c593dc67fd);
 	cr_expect_eq(siphash(key, bytes, 15), 0xa129ca6149be45e5);
+}
+
+static void wait_over(struct ipc *ipc, struct ipc_waiter *waiter, uint64_t connection)
+{
+	*waiter = (struct ipc_waiter){
+		.connection = connection,
+		.serial = 100 + connection,
+		.blocked_on = 7,
+		.since = 1000 + (int64_t)connection,
+	};
+	message.request.serial = connection;
+	ipc_wait_note(ipc, waiter, &message.request, sizeof message.request);
+	cr_assert_neq(waiter->record, 0);
+}
+
+/* As the next worker. */
+static struct ipc *take_over(struct ipc *ipc)
+{
+	int file = dup(ipc->arena.fd);
+	struct ipc *next;
+
+	ipc_free(ipc);
+	cr_assert_eq(ipc_new(&next, &memory, NULL), 0);
+	cr_assert_eq(ipc_restore(next, KEEP_ARENA, 0, file), 0);
+	ipc_restore_end(next, false);
+	ipc_restore_done(next);
+	return next;
+}
+
+static bool recall(struct ipc *ipc, struct ipc_waiter *ret_waiter, uint64_t connection,
+                   uint64_t serial)
+{
+	*ret_waiter = (struct ipc_waiter){.connection = connection};
+	message.request.serial = serial;
+	return ipc_recall(ipc, ret_waiter, &message.request, sizeof message.request);
+}
+
+Test(ipc, who_has_waited_is_known_to_the_next_worker)
+{
+	struct ipc *ipc = begin();
+	struct ipc_waiter first, second, third;
+	int64_t since;
+
+	present(ipc, 5);
+	ipc_commit(ipc);
+	message.request = wire_request_make(WIRE_MQ_RECEIVE);
+	wait_over(ipc, &third, 3);
+	wait_over(ipc, &first, 1);
+	wait_over(ipc, &second, 2);
+	second.blocked_on = 8;
+	ipc_wait_move(ipc, &second);
+	ipc_wait_end(ipc, &third);
+	ipc = take_over(ipc);
+	cr_assert(ipc_recall_begin(ipc));
+	cr_expect(ipc_recall_knows(ipc, 1, &since) && ipc_recall_knows(ipc, 2, &since));
+	cr_expect_eq(since, 1002);
+	cr_expect(!ipc_recall_knows(ipc, 3, &since) && !ipc_recall_knows(ipc, 4, &since));
+	cr_expect(!recall(ipc, &first, 1, 9), "another request");
+	cr_expect(!recall(ipc, &third, 3, 3), "it waits no longer");
+	cr_expect(recall(ipc, &second, 2, 2));
+	cr_expect_eq(second.serial, 102);
+	cr_expect_eq(second.blocked_on, 8);
+	cr_expect_eq(second.since, 1002);
+	cr_expect(!recall(ipc, &third, 2, 2), "once");
+	ipc_recall_end(ipc);
+
+	/* What was not asked for is gone, and its place used again. */
+	wait_over(ipc, &first, 4);
+	wait_over(ipc, &third, 6);
+	cr_expect_eq(ipc_header(ipc)->waits_top, 3);
+	cr_expect(first.record != second.record && first.record != third.record &&
+	          second.record != third.record);
+	ipc = take_over(ipc);
+	cr_assert(ipc_recall_begin(ipc));
+	cr_expect(!ipc_recall_knows(ipc, 1, &since));
+	cr_expect(recall(ipc, &first, 4, 4) && recall(ipc, &second, 2, 2) &&
+	          recall(ipc, &third, 6, 6));
+	ipc_recall_end(ipc);
+	ipc_wait_end(ipc, &first);
+	ipc_wait_end(ipc, &second);
+	ipc_wait_end(ipc, &third);
+	cr_expect(!ipc_recall_begin(ipc));
+	ipc_recall_end(ipc);
+	ipc_free(ipc);
+}
+
+/* Of clients that wait by the ten thousand some may be without a record, and that is all. */
+Test(ipc, records_of_who_waits_come_to_an_end)
+{
+	struct ipc *ipc = begin();
+	struct ipc_waiter waiter, one_more = {.connection = 1};
+
+	present(ipc, 5);
+	ipc_commit(ipc);
+	for (int i = 0; i < IPC_WAITS_MAX; i++)
+		wait_over(ipc, &waiter, 10 + (uint64_t)i);
+	ipc_wait_note(ipc, &one_more, &message.request, sizeof message.request);
+	cr_expect_eq(one_more.record, 0);
+	ipc_wait_move(ipc, &one_more);
+	ipc_wait_end(ipc, &one_more);
+	ipc_wait_end(ipc, &waiter);
+	ipc_wait_note(ipc, &one_more, &message.request, sizeof message.request);
+	cr_expect_neq(one_more.record, 0);
+	ipc_free(ipc);
 }
