@@ -333,6 +333,8 @@ static int perform(struct call *call, int checked)
 		connection->restored = true;
 	if (result == 0)
 		result = wire_is_ipc(header->op) ? call_ipc(call) : operations[header->op](call);
+	else if (wire_is_ipc(header->op) && connection->door->options.ipc)
+		ipc_refuse(connection->door->options.ipc, call->request);
 	if (result == IPC_WAITS)
 		return CALL_WAITS;
 	if (result < 0)
@@ -543,15 +545,21 @@ int door_restore(struct door *door, uint64_t number, int sock)
 
 /* Is this what is in its socket? A turn that was cut off behind its answer has left it, and what
  * may be there by now is the next: that comes after all that has happened meanwhile. */
-static bool asks(const struct connection *connection, uint64_t serial)
+static bool asks(const struct connection *connection, uint64_t serial, bool *ret_is_ipc)
 {
-	struct wire_request request;
+	const struct ipc *ipc = connection->door->options.ipc;
+	struct {
+		struct wire_request request;
+		struct wire_ipc ipc;
+	} asked;
 	ssize_t size;
 
-	while ((size = recv(connection->source.fd, &request, sizeof request,
+	while ((size = recv(connection->source.fd, &asked, sizeof asked,
 	                    MSG_PEEK | MSG_DONTWAIT)) < 0 && errno == ENOMEM)
 		poll(NULL, 0, 1);
-	return size == sizeof request && request.serial == serial;
+	*ret_is_ipc = ipc && size == sizeof asked && wire_is_ipc(asked.request.header.op);
+	return size >= (ssize_t)sizeof asked.request && asked.request.serial == serial &&
+	       (!*ret_is_ipc || ipc_is_turn(ipc, &asked.request));
 }
 
 /* Serves what the earlier worker has begun, which may have been a request in a lane. */
@@ -571,16 +579,17 @@ void door_restore_end(struct door *door)
 	const struct journal_turn *turn = &store_journal(door->store)->header->turn;
 	struct connection *connection = NULL;
 	bool is_asked;
+	bool is_ipc = false;
 
 	if (turn->active && turn->asker)
 		connection = door->connections;
 	while (connection && connection->number != turn->asker)
 		connection = connection->next;
-	is_asked = connection && asks(connection, turn->serial);
+	is_asked = connection && asks(connection, turn->serial, &is_ipc);
 	/* Before a queue is taken for one that nobody needs. */
 	door_ipc_recall(door);
 	if (door->options.ipc)
-		ipc_restore_end(door->options.ipc, is_asked);
+		ipc_restore_end(door->options.ipc, is_asked && is_ipc);
 	if (connection)
 		resume(connection, turn, is_asked);
 	/* Of the kernel's requests fs.c sees to itself. */

@@ -141,18 +141,66 @@ static void sweep(struct ipc *ipc)
 	}
 }
 
-/* Returns whether an asker's turn has been rolled back. */
+/* What the turn of an asker's request has come to is noted as it goes on, for the next worker. That
+ * it is this request, and not another one with its serial number, by a hash that nobody else can
+ * make; that half of it is not all of it, though it is in the socket no more; and that its asker
+ * may know the outcome, though another worker has been killed since at the same request. */
+
+static uint64_t hash_of(const struct ipc *ipc, const struct wire_request *request)
+{
+	uint64_t hash = siphash(ipc_header(ipc)->key, request,
+	                        sizeof *request + sizeof(struct wire_ipc));
+
+	return hash ? hash : 1;
+}
+
+static void note_begin(struct ipc *ipc, const struct wire_request *request)
+{
+	const struct ipc_header *header = ipc_header(ipc);
+
+	IPC_FILL(ipc, header->turn_done, 0);
+	if (!ipc->is_again)
+		IPC_FILL(ipc, header->turn_told, 0);
+	IPC_FILL(ipc, header->turn_hash, hash_of(ipc, request));
+}
+
+static void note_end(struct ipc *ipc)
+{
+	const struct ipc_header *header = ipc_header(ipc);
+
+	IPC_FILL(ipc, header->turn_done, 1);
+	IPC_FILL(ipc, header->turn_told, 1);
+}
+
+void ipc_refuse(struct ipc *ipc, const struct wire_request *request)
+{
+	if (!ipc->arena.bytes)
+		return;
+	note_begin(ipc, request);
+	note_end(ipc);
+}
+
+bool ipc_is_turn(const struct ipc *ipc, const struct wire_request *request)
+{
+	uint64_t hash = ipc->arena.bytes ? ipc_header(ipc)->turn_hash : 0;
+
+	return !hash || hash == hash_of(ipc, request);
+}
+
+/* Returns whether a turn is served again whose outcome may be known. */
 static bool settle_turn(struct ipc *ipc, bool serve_again)
 {
-	bool is_lone = ipc_header(ipc)->again;
+	const struct ipc_header *header = ipc_header(ipc);
+	bool is_dirty = arena_is_dirty(&ipc->arena);
+	bool is_lone = header->again;
+	bool is_half = header->turn_hash && !header->turn_done;
+	bool is_told = header->turn_hash ? header->turn_told : is_dirty && !is_lone;
 
-	if (!arena_is_dirty(&ipc->arena))
-		return false;
-	if (serve_again || is_lone)
+	if (is_dirty && (serve_again || is_lone || is_half))
 		arena_roll_back(&ipc->arena);
-	else
+	else if (is_dirty)
 		arena_commit(&ipc->arena);
-	return serve_again && !is_lone;
+	return serve_again && is_told;
 }
 
 void ipc_restore_end(struct ipc *ipc, bool serve_again)
@@ -191,6 +239,7 @@ void ipc_restore_done(struct ipc *ipc)
 	if (ipc->is_to_settle)
 		ipc_presences_settle(ipc);
 	ipc->is_to_settle = false;
+	ipc->is_again = false;
 }
 
 bool ipc_is_empty(const struct ipc *ipc)
@@ -303,19 +352,21 @@ int ipc_perform(struct ipc *ipc, struct ipc_call *call)
 	result = make_arena(ipc);
 	if (result < 0)
 		return result;
+	note_begin(ipc, call->request);
 	/* Who asks may have seen its end. But what is served again is served first. */
 	if (!ipc->is_again)
 		ipc_linger_look(ipc);
 	result = ipc_share_before(ipc, call);
-	if (result < 0)
-		return result;
-	result = operations[op](ipc, call);
+	if (result >= 0)
+		result = operations[op](ipc, call);
 	if (arena_has_overflowed(&ipc->arena))
 		result = -ENOMEM;
 	if (result == -EINVAL && has_gone(ipc, call))
 		result = -EIDRM;
 	if (result < 0 || result == IPC_WAITS)
 		ipc_roll_back(ipc);
+	if (result != IPC_WAITS)
+		note_end(ipc);
 	return result;
 }
 

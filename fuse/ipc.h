@@ -56,9 +56,11 @@ int ipc_restore(struct ipc *ipc, uint32_t kind, uint64_t id, int fd);
 void ipc_restore_connection(struct ipc *ipc, uint64_t connection);
 /* Is there a turn to be ended? */
 bool ipc_is_dirty(const struct ipc *ipc);
+/* Is this, with its wire_ipc behind it, the request whose turn was the last? */
+bool ipc_is_turn(const struct ipc *ipc, const struct wire_request *request);
 /* All have come. `serve_again`: the turn's request is still in its socket, so it is rolled back;
- * else an asker's turn stands. What was begun without an asker is rolled back in any case. Drops
- * from the keeper what has no object. */
+ * else an asker's turn stands if it was all done. What was begun without an asker is rolled back in
+ * any case. Drops from the keeper what has no object. */
 void ipc_restore_end(struct ipc *ipc, bool serve_again);
 /* The turn's request has been served again, if it was to be: nothing may come before it, as its
  * asker may have had the first answer. Ends the presences whose connection is gone. */
@@ -70,6 +72,8 @@ bool ipc_is_empty(const struct ipc *ipc);
 /* One operation on IPC: its result, -errno, or IPC_WAITS, and then nothing has been changed. The
  * turn is begun by it and is the caller's to end. */
 int ipc_perform(struct ipc *ipc, struct ipc_call *call);
+/* The same of what is answered without: it waited for too long, or can't be done. */
+void ipc_refuse(struct ipc *ipc, const struct wire_request *request);
 void ipc_commit(struct ipc *ipc); /* also drops from the keeper what the turn has removed */
 void ipc_roll_back(struct ipc *ipc);
 

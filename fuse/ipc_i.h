@@ -148,6 +148,10 @@ struct ipc_header {
 	uint64_t shm_removed; /* serial of the last segment that went: see ipc_shm_forget */
 	uint64_t next_id[WIRE_FAMILY_COUNT]; /* the last that was said to be next, and 1; 0: none */
 	uint64_t waits_top; /* records of ipc_wait.c from here on were never used */
+	/* Of the turn that an asker's request is, and not changed back with it: see ipc.c. */
+	uint64_t turn_hash; /* of the request; 0: of a worker that noted nothing */
+	uint64_t turn_done; /* what it changes has been changed */
+	uint64_t turn_told; /* this time or an earlier one: its asker may have been told */
 };
 
 struct ipc {

@@ -135,7 +135,8 @@ static inline void asking_init(struct asking *asking, enum wire_op op, const str
 	};
 }
 
-/* The worker dies, and what the keeper has goes to the next one. */
+/* The worker dies, and what the keeper has goes to the next one. With `serve_again`
+ * ipc_restore_done is the caller's. */
 static inline void world_restart(bool serve_again)
 {
 	struct { uint32_t kind; uint64_t serial; int fd; } held[HELD_MAX];
@@ -168,7 +169,8 @@ static inline void world_restart(bool serve_again)
 		cr_assert_eq(ipc_restore(ipc, held[i].kind, held[i].serial, held[i].fd), 0);
 	ipc_restore_connection(ipc, CONNECTION);
 	ipc_restore_end(ipc, serve_again);
-	ipc_restore_done(ipc);
+	if (!serve_again)
+		ipc_restore_done(ipc);
 }
 
 /* Its result; sometimes there is a kill or a roll back, and all is as before. What is read of
@@ -184,6 +186,7 @@ static inline int perform(struct asking *asking)
 
 		world_restart(true);
 		cr_assert_eq(ipc_perform(ipc, &second), result);
+		ipc_restore_done(ipc);
 		cr_assert_arr_eq(&first.told, &second.told, sizeof first.told);
 		cr_assert_eq(first.fd < 0, second.fd < 0);
 		if (second.fd >= 0)

@@ -292,6 +292,7 @@ static void kill_at_work(void)
 	kill(pid, SIGKILL);
 	cr_assert_eq(waitpid(pid, NULL, 0), pid);
 	world_restart(choose(2));
+	ipc_restore_done(ipc);
 	seen.kills++;
 }
 
