@@ -122,7 +122,10 @@ int ipc_restore(struct ipc *ipc, uint32_t kind, uint64_t id, int fd)
 	if (kind != KEEP_ARENA)
 		return ipc_held_restore(ipc, kind, id, fd);
 	result = arena_init(&ipc->arena, fd, NULL);
-	return result < 0 ? result : make_header(ipc);
+	if (result == 0)
+		result = make_header(ipc);
+	ipc->is_restoring = result == 0;
+	return result;
 }
 
 bool ipc_is_dirty(const struct ipc *ipc)
@@ -210,6 +213,7 @@ void ipc_restore_end(struct ipc *ipc, bool serve_again)
 
 	if (!ipc->arena.bytes)
 		return;
+	ipc->is_restoring = false;
 	is_again = settle_turn(ipc, serve_again);
 	for (int family = WIRE_SHM; family < WIRE_FAMILY_COUNT; family++)
 		for (object = ipc_next(ipc, family, NULL); object;

@@ -161,6 +161,7 @@ struct ipc {
 	struct ipc_limits limits;
 	bool is_again;      /* the turn that a kill has cut off is served again: until its end what
 	                       it had held is there still */
+	bool is_restoring;  /* ipc_restore_end is to come */
 	bool is_to_settle;  /* ipc_restore_done is to come */
 	bool mq_is_settled; /* no notice is due */
 	struct ipc_waiter *waiters, *waiters_last;

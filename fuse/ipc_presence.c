@@ -253,6 +253,12 @@ void ipc_connection_ended(struct ipc *ipc, uint64_t connection)
 {
 	struct ipc_link *link = find_link(ipc, connection);
 
+	/* A turn may be under way yet: what this has held goes with those that are found gone. */
+	if (ipc->is_restoring) {
+		if (link)
+			remove_link(ipc, link);
+		return;
+	}
 	if (link && has_presence(ipc, link))
 		leave_or_linger(ipc,
 		                (const struct ipc_presence *)(ipc->arena.bytes + link->at));
@@ -291,6 +297,8 @@ void ipc_presences_settle(struct ipc *ipc)
 	while ((presence = ipc_presence_next(ipc, presence)))
 		if (!find_link(ipc, presence->connection))
 			leave_or_linger(ipc, presence);
+	if (ipc_header(ipc)->used[WIRE_MQ])
+		leave(ipc, NULL, ipc_mq_leave);
 }
 
 void ipc_presences_free(struct ipc *ipc)
