@@ -10,13 +10,14 @@
 #include <fcntl.h>
 #include <stdatomic.h>
 #include <stdbool.h>
+#include <sys/socket.h>
 #include <time.h>
 #include <unistd.h>
 
 #include "base/own.h"
 #include "fuse/thread.h"
 
-enum { THREADS_MAX = 16 };
+enum { THREADS_MAX = 16, SCM_FDS = 253 /* SCM_MAX_FD of the kernel */ };
 
 static struct {
 	int ends[2];
@@ -67,4 +68,29 @@ void disposal_close(int fd)
 		atomic_fetch_sub(&disposal.waiting, 1);
 		close(fd);
 	}
+}
+
+int disposal_message(int sock)
+{
+	union {
+		struct cmsghdr align;
+		char room[CMSG_SPACE(sizeof(struct ucred)) + CMSG_SPACE(SCM_FDS * sizeof(int))];
+	} control;
+	struct msghdr message = {
+		.msg_control = control.room,
+		.msg_controllen = sizeof control.room,
+	};
+	ssize_t size = recvmsg(sock, &message, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
+	struct cmsghdr *part = size < 0 ? NULL : CMSG_FIRSTHDR(&message);
+
+	for (; part; part = CMSG_NXTHDR(&message, part)) {
+		const int *fds = (const int *)(const void *)CMSG_DATA(part);
+		size_t count = (part->cmsg_len - CMSG_LEN(0)) / sizeof *fds;
+
+		if (part->cmsg_level != SOL_SOCKET || part->cmsg_type != SCM_RIGHTS)
+			continue;
+		for (size_t i = 0; i < count; i++)
+			disposal_close(fds[i]);
+	}
+	return size < 0 ? -errno : 0;
 }

@@ -9,4 +9,8 @@ int disposal_begin(void);
 /* Closes the descriptor (taken) in another thread. Where there can't be one it is closed here. */
 void disposal_close(int fd);
 
+/* Takes a message out of a socket, if there is one, and closes so what comes with it. 0 or -errno:
+ * -ENOMEM: it is there still. */
+int disposal_message(int sock);
+
 #endif

@@ -363,7 +363,7 @@ static void take_out(struct call *call)
 		call->connection->door->is_unfinished = true;
 		return;
 	}
-	while (recv(call->connection->source.fd, NULL, 0, MSG_DONTWAIT) < 0 && errno == ENOMEM)
+	while (disposal_message(call->connection->source.fd) == -ENOMEM)
 		poll(NULL, 0, 1);
 	if (wire_is_ipc(call->request->header.op))
 		call_ipc_done(call, true);
