@@ -15,7 +15,11 @@
 #include "fuse/disposal.h"
 #include "fuse/thread.h"
 
-enum { THREADS_MAX = 300, MILLISECOND_NS = 1000 * 1000 };
+enum {
+	THREADS_MAX = 300,
+	MILLISECOND_NS = 1000 * 1000,
+	LATE_MAX = 40, /* how many times as long a thread may be in coming */
+};
 
 struct errand {
 	uint64_t subject;
@@ -23,7 +27,8 @@ struct errand {
 	int fd; /* owned */
 	int argument;
 	bool opens;
-	bool is_begun; /* a thread has it */
+	bool is_begun; /* a thread has it, ... */
+	struct timespec begun; /* ... since then, of CLOCK_MONOTONIC */
 	bool is_done;
 	bool is_left;  /* nobody waits for it: the thread's to free */
 	bool is_again; /* with another argument */
@@ -62,6 +67,7 @@ static void close_unlocked(int fd)
 static void run_one(struct errand *errand)
 {
 	errand->is_begun = true;
+	clock_gettime(CLOCK_MONOTONIC, &errand->begun);
 	patience.busy++;
 	perform(errand);
 	close_unlocked(errand->fd);
@@ -120,15 +126,20 @@ static bool is_manned(void)
 	return patience.busy < patience.threads;
 }
 
-static struct timespec after(int milliseconds)
+static struct timespec later(struct timespec end, int milliseconds)
 {
-	struct timespec end;
-
-	clock_gettime(CLOCK_MONOTONIC, &end);
 	end.tv_nsec += milliseconds * (long)MILLISECOND_NS;
 	end.tv_sec += end.tv_nsec / (1000 * (long)MILLISECOND_NS);
 	end.tv_nsec %= 1000 * (long)MILLISECOND_NS;
 	return end;
+}
+
+static struct timespec after(int milliseconds)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return later(now, milliseconds);
 }
 
 static struct errand *left_of(uint64_t subject)
@@ -156,14 +167,30 @@ static bool is_free(const struct errand *errand, const struct timespec *end)
 	return !left;
 }
 
-static int send_out(struct errand *errand, const struct timespec *end)
+/* Until then, or until it is done. Returns whether it is. */
+static bool await_done(const struct errand *errand, struct timespec end)
 {
 	int result = 0;
 
+	while (!errand->is_done && result == 0)
+		result = pthread_cond_timedwait(&patience.done, &patience.lock, &end);
+	return errand->is_done;
+}
+
+/* Where there is much to do a thread may be late in coming: that is nobody's who holds it up. */
+static int send_out(struct errand *errand, int milliseconds)
+{
+	bool was_begun = false;
+	int result;
+
 	DL_APPEND(patience.errands, errand);
 	pthread_cond_signal(&patience.more);
-	while (!errand->is_done && result == 0)
-		result = pthread_cond_timedwait(&patience.done, &patience.lock, end);
+	for (int late = 0; late < LATE_MAX && !was_begun; late++) {
+		was_begun = errand->is_begun;
+		if (await_done(errand, was_begun ? later(errand->begun, milliseconds) :
+		                                   after(milliseconds)))
+			break;
+	}
 	if (!errand->is_done) {
 		errand->is_left = true;
 		return -EBUSY;
@@ -188,7 +215,7 @@ static int try(const struct errand *wanted, int milliseconds, bool *ret_taken)
 	pthread_mutex_lock(&patience.lock);
 	if (is_free(errand, &end) && is_manned()) {
 		*ret_taken = true;
-		result = send_out(errand, &end);
+		result = send_out(errand, milliseconds);
 	} else {
 		free(errand);
 	}
