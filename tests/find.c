@@ -5,11 +5,21 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-const char *find_tool(const char *name)
+static const char *find(const char *variable, const char *folder, const char *name)
 {
 	char *path;
 
-	return asprintf(&path, "%s/bin/%s", getenv("SHMEMU_PREFIX"), name) < 0 ? name : path;
+	return asprintf(&path, "%s/%s%s", getenv(variable), folder, name) < 0 ? name : path;
+}
+
+const char *find_tool(const char *name)
+{
+	return find("SHMEMU_PREFIX", "bin/", name);
+}
+
+const char *find_probe(const char *name)
+{
+	return find("SHMEMU_PROBES", "", name);
 }
 
 bool find_library(char *ret_path, size_t size)

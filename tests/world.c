@@ -36,6 +36,7 @@ struct path {
 };
 
 const char *const *world_withheld;
+bool world_daemon_dies;
 
 static struct path path_in(const struct world *world, const char *name)
 {
@@ -114,7 +115,7 @@ static void set_environment(const struct world *world)
 	/* For a sanitized tool that is run under the library. */
 	setenv("ASAN_OPTIONS", "verify_asan_link_order=0", 1);
 	/* See tests/probes/ipc.c. */
-	if (world->killer > 0)
+	if (world->killer > 0 || (world->daemon > 0 && world_daemon_dies))
 		setenv("WORKER_IS_KILLED", "1", 1);
 	/* Where the daemon can be asked, it is; the library then runs as most users have it. */
 	if (!world_has_library(world->kind) || world->kind == WORLD_SOCKET ||
@@ -196,12 +197,11 @@ static void add_words(struct command *command, const struct world *world, const 
 static _Noreturn void exec_program(const struct world *world, const char *const *argv)
 {
 	struct command command = {.count = 0};
-	struct path preload, program;
+	struct path preload;
 
 	snprintf(preload.text, sizeof preload.text, "LD_PRELOAD=%s", world->library);
-	snprintf(program.text, sizeof program.text, "%s/%s", getenv("SHMEMU_PROBES"), argv[0]);
 	add_words(&command, world, preload.text);
-	add(&command, program.text);
+	add(&command, find_probe(argv[0]));
 	for (int i = 1; argv[i]; i++)
 		add(&command, argv[i]);
 	set_environment(world);
@@ -249,7 +249,7 @@ static _Noreturn void exec_daemon(const struct world *world, int ready)
 	struct path folder = path_in(world, "daemon");
 	struct path mount_point = path_in(world, "mnt");
 	char dir[PATH_SIZE + 8], ready_fd[32];
-	const char *program = find_tool("shmfs");
+	const char *program = world_daemon_dies ? find_probe("shmfs-dying") : find_tool("shmfs");
 	const char *where = world->kind == WORLD_PLAIN ? "/dev/shm" : mount_point.text;
 
 	prctl(PR_SET_PDEATHSIG, SIGTERM);
@@ -257,6 +257,7 @@ static _Noreturn void exec_daemon(const struct world *world, int ready)
 		own_mounts();
 	redirect(world, "daemon.out", "daemon.err");
 	set_environment(world);
+	setenv("DIES_ONE_IN", "30", 1);
 	insist(dup2(ready, READY_FD) == READY_FD && fcntl(READY_FD, F_SETFD, 0) == 0, "ready pipe");
 	snprintf(dir, sizeof dir, "--dir=%s", folder.text);
 	snprintf(ready_fd, sizeof ready_fd, "--ready-fd=%d", READY_FD);

@@ -47,6 +47,8 @@ struct run {
 /* What programs under the library go without besides: words of shmemu without, up to NULL; or NULL.
  */
 extern const char *const *world_withheld;
+/* Is the daemon one whose worker dies of itself (dying.c)? */
+extern bool world_daemon_dies;
 
 bool world_has_library(enum world_kind kind);
 bool world_is_mounted(enum world_kind kind);

@@ -71,6 +71,14 @@ static void check_state(struct world *world, const struct daemon_state *before)
 		              before->descriptors, after.descriptors);
 }
 
+static void check_deaths(struct world *world, const struct daemon_state *before)
+{
+	struct daemon_state after;
+
+	if (world_daemon_state(world, &after) && after.status.pid == before->status.pid)
+		world_problem(world, "no worker has died");
+}
+
 static void check_names(struct world *world, const char *expected, uint64_t inodes)
 {
 	struct daemon_state state;
@@ -223,7 +231,9 @@ static void run_proved(struct world *world, const char *const *argv, unsigned se
 		check_objects(world, "");
 	if (world->kind == WORLD_BARE)
 		check_unmapped(world);
-	if (is_known)
+	if (is_known && world_daemon_dies)
+		check_deaths(world, &before);
+	else if (is_known)
 		check_state(world, &before);
 	check_road(world);
 	if (conform_ipc)

@@ -53,6 +53,24 @@ IPC(sem_wait, "ipc_sem_wait")
 IPC(shm, "ipc_shm")
 IPC(undo, "ipc_undo")
 
+/* A kill from outside seldom meets the moments that matter. */
+static void outlive_refused(enum world_kind kind, uid_t uid, const char *const *argv)
+{
+	world_daemon_dies = true;
+	conform_refused(kind, uid, argv);
+}
+
+#define OUTLIVE(test, ...)                                                                         \
+	PROBE_IN(memfd_user, outlive_refused, WORLD_MEMFD, WORLD_NOBODY, outlive_##test,           \
+	         __VA_ARGS__)
+
+OUTLIVE(attached, "ipc_attached")
+OUTLIVE(mq_notify, "mq_notify")
+OUTLIVE(mq_send, "mq_send")
+OUTLIVE(msg_wait, "ipc_msg_wait")
+OUTLIVE(sem_wait, "ipc_sem_wait")
+OUTLIVE(undo, "ipc_undo")
+
 /* A kill of the worker wakes who sleeps at what it was about to change. */
 PROBE_IN(native_user, conform_refused, WORLD_NATIVE, WORLD_NOBODY, interrupted, "ipc_interrupted")
 PROBE_IN(socket_user, conform_refused, WORLD_SOCKET, WORLD_NOBODY, interrupted, "ipc_interrupted")
