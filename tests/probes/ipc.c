@@ -8,12 +8,12 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/sem.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 /* It has not run for so many looks, a few milliseconds apart. */
-/* Who waits for the next worker sleeps as well, until that one serves. */
-enum { LOOKS = 8, LOOKS_KILLED = 20, LOOK_MS = 5, NAP_LOOKS = 3, NAP_LOOK_MS = 1 };
+enum { LOOKS = 8, LOOK_MS = 5, NAP_LOOKS = 3, NAP_LOOK_MS = 1 };
 
 volatile sig_atomic_t ipc_handled;
 
@@ -114,8 +114,17 @@ static long switches_asleep(pid_t pid)
 	return count;
 }
 
+/* Who waits for the next worker sleeps as well; it is told no later than we are. */
+static void await_worker(void)
+{
+	struct seminfo info;
+
+	must(semctl(0, 0, SEM_INFO, &info) >= 0);
+}
+
 static void await_looks(pid_t pid, int most, long pause)
 {
+	bool is_killed = getenv("WORKER_IS_KILLED");
 	long before = AWAKE;
 
 	for (int looks = 0; looks < most;) {
@@ -127,12 +136,14 @@ static void await_looks(pid_t pid, int most, long pause)
 		looks = now >= 0 && now == before ? looks + 1 : 0;
 		before = now;
 		ipc_pause(pause);
+		if (is_killed)
+			await_worker();
 	}
 }
 
 void ipc_await_asleep(pid_t pid)
 {
-	await_looks(pid, getenv("WORKER_IS_KILLED") ? LOOKS_KILLED : LOOKS, LOOK_MS);
+	await_looks(pid, LOOKS, LOOK_MS);
 }
 
 void ipc_await_nap(pid_t pid)
