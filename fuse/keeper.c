@@ -413,7 +413,10 @@ static void replace_worker(struct keeper *keeper, int status)
 
 	keeper->crashed = !WIFSIGNALED(status) || WTERMSIG(status) != SIGKILL;
 	if (!keeper->served || (keeper->crashed && !was_ready && ++keeper->crashes > CRASHES_MAX)) {
-		/* It has said why. */
+		/* It has said why, if it could. */
+		if (!keeper->served && WIFSIGNALED(status))
+			warnx("the worker was ended by a signal before it served: %s",
+			      strsignal(WTERMSIG(status)));
 		keeper->ended = true;
 		keeper->status = WIFEXITED(status) ? WEXITSTATUS(status) : EXIT_FAILURE;
 		return;

@@ -19,11 +19,12 @@ import signal
 import statistics
 import subprocess
 import sys
+import tempfile
 import time
 
 sys.dont_write_bytecode = True
 from client_tap import Skip, Tap
-from client_world import (PYTHON, SHMEMU, Direct, Lambda, Mount, is_root, library, private, settled,
+from client_world import (PYTHON, SHMEMU, SHMFS, Direct, Lambda, Mount, is_root, library, private, settled,
                           until, world)
 
 KILLS = int(os.environ.get("SHMEMU_TEST_KILLS",
@@ -202,6 +203,29 @@ def replaced(kind):
     return under_load(type(kind.__name__, (kind,), {"copied": True}), replace)
 
 
+def killed_at_start():
+    """A daemon whose worker is killed before it serves ends, and says so."""
+    for attempt in range(1, 51):
+        with tempfile.TemporaryDirectory() as folder:
+            keeper = subprocess.Popen([SHMFS, "--foreground", "--no-mount", f"--dir={folder}/daemon"],
+                                      stderr=subprocess.PIPE, text=True)
+            with open(f"/proc/{keeper.pid}/task/{keeper.pid}/children") as children:
+                while not (worker := children.read()):
+                    children.seek(0)
+            kill(int(worker))
+            try:
+                _, told = keeper.communicate(timeout=2)
+            except subprocess.TimeoutExpired:
+                # It had served.
+                keeper.terminate()
+                keeper.communicate(timeout=10)
+                continue
+        assert (keeper.returncode, told) == (
+            1, "shmfs: the worker was ended by a signal before it served: Killed\n"), (keeper, told)
+        return f"attempt {attempt}"
+    raise AssertionError("it always served before")
+
+
 CASES = {"killed": killed, "killed twice": killed_twice, "upgraded": upgraded,
          "replaced by other versions": replaced}
 
@@ -210,6 +234,8 @@ def main():
     private()
     tap = Tap()
     kinds = [Library, Bare] + ([Passthrough, Direct] if is_root() and os.path.exists("/dev/fuse") else [])
+    if not sys.argv[1:] or "killed at the start" in sys.argv[1:]:
+        tap.run("killed at the start", killed_at_start)
     for kind in kinds:
         for what, case in CASES.items():
             if not sys.argv[1:] or f"{what}: {kind.name}" in sys.argv[1:]:
