@@ -25,6 +25,7 @@ import tempfile
 import threading
 import time
 
+from client_tap import Skip
 from client_wire import Daemon
 
 PREFIX = os.environ.get("SHMEMU_PREFIX", "")
@@ -75,6 +76,14 @@ def settled(measure, seconds=0.3):
         if now != value:
             value, since = now, time.monotonic()
     return value
+
+
+def variant(name):
+    """A daemon that was built for tests."""
+    path = os.path.join(os.environ.get("SHMEMU_PROBES", ""), "shmfs-" + name)
+    if not os.path.exists(path):
+        raise Skip(f"there is no shmfs-{name}: run scripts/test")
+    return path
 
 
 class Done:
@@ -256,9 +265,9 @@ class Served(World):
 
     def serve(self, *words, **options):
         ready, signalled = os.pipe()
-        self.program = SHMFS
+        self.program = variant(self.built) if self.built else SHMFS
         if self.copied:
-            self.program = shutil.copy(SHMFS, self.folder("bin", 0o755))
+            self.program = shutil.copy(self.program, self.folder("bin", 0o755))
         self.run_folder = self.folder("run", 0o755 if self.uid == 0 else 0o700)
         self.errors = open(os.path.join(self.top, "daemon"), "w+")
         self.process = subprocess.Popen(
@@ -280,6 +289,7 @@ class Served(World):
 
     options = ()  # of the daemon's, more
     before_daemon = ()
+    built = None  # another daemon than the installed: see variant
     copied = False  # the daemon's program is its own, to be replaced
 
     def end(self):
@@ -313,6 +323,11 @@ class Served(World):
     def environment(self):
         return {**super().environment(), "SHMEMU_DIR": self.run_folder,
                 "SHMEMU_LOG": "trace:" + self.log}
+
+
+def of_another(kind, name):
+    """That world with another daemon."""
+    return type(kind.__name__, (kind,), {"built": name})
 
 
 class Lambda(Served):

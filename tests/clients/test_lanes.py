@@ -23,11 +23,10 @@ import sys
 import time
 
 sys.dont_write_bytecode = True
-import client_world
-from client_tap import Skip, Tap
-from client_wire import MAGIC, REQUEST, VERSION, Daemon
-from client_world import (NOBODY, PATIENCE, SHMEMU, Lambda, Mount, Served, is_root, library, private, settled,
-                          until, world)
+from client_tap import Tap
+from client_wire import MAGIC, REQUEST, VERSION
+from client_world import (NOBODY, PATIENCE, SHMEMU, Lambda, Mount, Served, is_root, library, of_another, private,
+                          settled, until, variant, world)
 from test_polling import check_at_rest
 from wire_paths import PLACES, ROADS, Door
 
@@ -235,13 +234,6 @@ def stopped(kind):
     return under_load(kind, stop, STOPS)
 
 
-def variant(name):
-    path = os.path.join(PROBES, "shmfs-" + name)
-    if not os.path.exists(path):
-        raise Skip(f"there is no shmfs-{name}: run scripts/test")
-    return path
-
-
 def replaced_by_others(kind):
     """By programs that know of lanes and by such as do not."""
     programs = [variant(name) for name in ("previous", "older", "newer")]
@@ -259,20 +251,6 @@ def replaced_by_others(kind):
                 a_load.check()
             a_load.end()
         assert w.daemon.list() == {}, w.daemon.list()
-
-
-def of_another(kind, name):
-    """That world with another program."""
-
-    class Another(kind):
-        def serve(self, *words, **options):
-            program, client_world.SHMFS = client_world.SHMFS, variant(name)
-            try:
-                super().serve(*words, **options)
-            finally:
-                client_world.SHMFS = program
-
-    return Another
 
 
 def dies_of_itself(kind):
