@@ -53,10 +53,6 @@ int fdpass_send(int sock, const struct iovec *parts, size_t count, int fd,
 	return sent < 0 ? (int)sent : 0;
 }
 
-#ifndef SCM_PIDFD
-#define SCM_PIDFD 4 /* Linux 6.5 */
-#endif
-
 /* Takes the first descriptor and closes any other; returns how many there were. */
 static size_t take_fds(const struct cmsghdr *item, int *fd)
 {
@@ -94,8 +90,6 @@ static size_t take_control(struct msghdr *message, int *fd, struct fdpass_sender
 
 		if (item->cmsg_level != SOL_SOCKET)
 			continue;
-		/* A peer that kept the other end of a socket it gave us can ask for a pidfd on
-		 * our behalf. */
 		if (item->cmsg_type == SCM_PIDFD)
 			close_fds(item);
 		if (item->cmsg_type == SCM_RIGHTS) {

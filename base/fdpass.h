@@ -8,6 +8,12 @@
 #include <sys/types.h>
 #include <sys/uio.h>
 
+/* Comes with a message, like SCM_RIGHTS, where the receiving end asks for it: a peer that has kept
+ * the other end of a socket it gave us can do that on our behalf. */
+#ifndef SCM_PIDFD
+#define SCM_PIDFD 4 /* Linux 6.5 */
+#endif
+
 /* Who sent a message, by the kernel's word. */
 struct fdpass_sender {
 	pid_t pid;

@@ -14,10 +14,15 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "base/fdpass.h"
 #include "base/own.h"
 #include "fuse/thread.h"
 
-enum { THREADS_MAX = 16, SCM_FDS = 253 /* SCM_MAX_FD of the kernel */ };
+enum {
+	THREADS_MAX = 16,
+	SCM_FDS = 253,    /* SCM_MAX_FD of the kernel */
+	SCM_OTHERS = 512, /* bytes of credentials, a pidfd and a security label */
+};
 
 static struct {
 	int ends[2];
@@ -74,7 +79,7 @@ int disposal_message(int sock)
 {
 	union {
 		struct cmsghdr align;
-		char room[CMSG_SPACE(sizeof(struct ucred)) + CMSG_SPACE(SCM_FDS * sizeof(int))];
+		char room[SCM_OTHERS + CMSG_SPACE(SCM_FDS * sizeof(int))];
 	} control;
 	struct msghdr message = {
 		.msg_control = control.room,
@@ -87,7 +92,8 @@ int disposal_message(int sock)
 		const int *fds = (const int *)(const void *)CMSG_DATA(part);
 		size_t count = (part->cmsg_len - CMSG_LEN(0)) / sizeof *fds;
 
-		if (part->cmsg_level != SOL_SOCKET || part->cmsg_type != SCM_RIGHTS)
+		if (part->cmsg_level != SOL_SOCKET ||
+		    (part->cmsg_type != SCM_RIGHTS && part->cmsg_type != SCM_PIDFD))
 			continue;
 		for (size_t i = 0; i < count; i++)
 			disposal_close(fds[i]);

@@ -20,13 +20,14 @@ import sys
 import time
 
 sys.dont_write_bytecode = True
-from client_tap import Tap
+from client_tap import Skip, Tap
 from client_world import Served, of_another, private, settled, until, world
 from wire_ipc import (CONTROL, GET, LIST, MQ_NOTIFY, MQ_OPEN, MQ_RECEIVE, MQ_SEND, PRESENT, SEM, SEM_OP, STATUS,
                       adopted, connect, operations)
 
 IPC_CREAT, GETVAL, GETNCNT, NOTICE_SIGNAL = 0o1000, 12, 14, 1
 LINGER_SECONDS = 6
+SO_PASSPIDFD = 76
 MAKE = os.O_CREAT | os.O_RDWR
 
 
@@ -248,6 +249,21 @@ def swapped():
         assert time.monotonic() - begun < LINGER_SECONDS / 2, time.monotonic() - begun
 
 
+def unasked():
+    """A client can have the kernel send a pidfd to the daemon with each message of its own."""
+    with stopping() as w:
+        asker, daemons_end = adopted(w.run_folder)
+        try:
+            daemons_end.setsockopt(socket.SOL_SOCKET, SO_PASSPIDFD, 1)
+        except OSError as error:
+            raise Skip(f"no SO_PASSPIDFD: {error}") from error
+        before = settled(w.fds)
+        for _ in range(50):
+            assert asker.ask(LIST).result >= 0
+        after = settled(w.fds)
+        assert after == before, f"descriptors: {before} before, now {after}"
+
+
 def main():
     private()
     tap = Tap()
@@ -261,6 +277,7 @@ def main():
         ("who waits, by a clock that is ahead, keeps the order", order),
         ("who waits is counted", counted),
         ("a request that waits is swapped for one whose close lingers", swapped),
+        ("a pidfd comes with each request", unasked),
     ]
     for what, case, *more in cases:
         if not sys.argv[1:] or what in sys.argv[1:]:
