@@ -23,14 +23,13 @@ import tempfile
 import time
 
 sys.dont_write_bytecode = True
-from client_tap import Skip, Tap
+from client_tap import Tap
 from client_world import (PYTHON, SHMEMU, SHMFS, Direct, Lambda, Mount, is_root, library, private, settled,
-                          until, world)
+                          until, variant, world)
 
 KILLS = int(os.environ.get("SHMEMU_TEST_KILLS",
                            1000 if os.environ.get("SHMEMU_TEST_LONG") else 60))
 PROCESSES = 8
-PROBES = os.environ.get("SHMEMU_PROBES", "")
 LOAD = os.path.join(os.path.dirname(os.path.abspath(__file__)), "kill_load.py")
 
 
@@ -190,10 +189,7 @@ def upgraded(kind):
 
 def replaced(kind):
     """By programs of other versions, which the library and the keeper have to talk to."""
-    variants = [os.path.join(PROBES, f"shmfs-{name}") for name in ("older", "newer")]
-    if not all(map(os.path.exists, variants)):
-        raise Skip("there is no shmfs-older and shmfs-newer: run scripts/test")
-    turn = itertools.cycle(variants)
+    turn = itertools.cycle([variant(name) for name in ("older", "newer")])
 
     def replace(w, pid):
         shutil.copy(next(turn), w.program + ".new")

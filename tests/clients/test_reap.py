@@ -18,9 +18,9 @@ import sys
 import time
 
 sys.dont_write_bytecode = True
-from client_tap import Skip, Tap
-from client_world import (NOBODY, PATIENCE, PYTHON, SHMEMU, SHMFS, Served, is_root, library, private,
-                          until, world)
+from client_tap import Tap
+from client_world import (NOBODY, PATIENCE, PYTHON, SHMEMU, SHMFS, Served, is_root, private,
+                          until, variant, world)
 
 MAKE = """
 import _posixshmem, os, sys, mmap
@@ -218,13 +218,6 @@ class Copied(Plain):
         self.errors.close()
 
 
-def variant(name):
-    path = os.path.join(os.environ["SHMEMU_PROBES"], name)
-    if not os.path.exists(path):
-        raise Skip(f"there is no {name}: run scripts/test")
-    return path
-
-
 def upgrades(uid):
     with world(Copied, uid) as w:
         with maker(w, "map", "kept"):
@@ -270,8 +263,8 @@ CASES = [
     unguarded, upgrades, refuses_no_program,
 ]
 REFUSED = [
-    ("a keeper's words", "shmfs-other-keep", r"speaks version \d+ to \d+ with its keeper"),
-    ("a journal", "shmfs-other-journal", r"reads journals of version \d+ to \d+"),
+    ("a keeper's words", "other-keep", r"speaks version \d+ to \d+ with its keeper"),
+    ("a journal", "other-journal", r"reads journals of version \d+ to \d+"),
 ]
 
 
