@@ -543,23 +543,27 @@ int door_restore(struct door *door, uint64_t number, int sock)
 	return result;
 }
 
+bool connection_peek(const struct connection *connection, struct door_head *ret_head,
+                     bool *ret_is_ipc)
+{
+	ssize_t size;
+
+	while ((size = recv(connection->source.fd, ret_head, sizeof *ret_head,
+	                    MSG_PEEK | MSG_DONTWAIT)) < 0 && errno == ENOMEM)
+		poll(NULL, 0, 1);
+	*ret_is_ipc = connection->door->options.ipc && size == sizeof *ret_head &&
+	              wire_is_ipc(ret_head->request.header.op);
+	return size >= (ssize_t)sizeof ret_head->request;
+}
+
 /* Is this what is in its socket? A turn that was cut off behind its answer has left it, and what
  * may be there by now is the next: that comes after all that has happened meanwhile. */
 static bool asks(const struct connection *connection, uint64_t serial, bool *ret_is_ipc)
 {
-	const struct ipc *ipc = connection->door->options.ipc;
-	struct {
-		struct wire_request request;
-		struct wire_ipc ipc;
-	} asked;
-	ssize_t size;
+	struct door_head head;
 
-	while ((size = recv(connection->source.fd, &asked, sizeof asked,
-	                    MSG_PEEK | MSG_DONTWAIT)) < 0 && errno == ENOMEM)
-		poll(NULL, 0, 1);
-	*ret_is_ipc = ipc && size == sizeof asked && wire_is_ipc(asked.request.header.op);
-	return size >= (ssize_t)sizeof asked.request && asked.request.serial == serial &&
-	       (!*ret_is_ipc || ipc_is_turn(ipc, &asked.request));
+	return connection_peek(connection, &head, ret_is_ipc) && head.request.serial == serial &&
+	       (!*ret_is_ipc || ipc_is_turn(connection->door->options.ipc, &head.request));
 }
 
 /* Serves what the earlier worker has begun, which may have been a request in a lane. */

@@ -92,6 +92,15 @@ void connection_free(struct connection *connection);
 /* The same for a request of so many bytes that is not checked yet. */
 int call_answer(struct call *call, size_t size);
 
+/* The head of what is in a connection's socket, which stays there. Returns whether there is a whole
+ * request; *ret_is_ipc: with a wire_ipc, which it is then about. */
+struct door_head {
+	struct wire_request request;
+	struct wire_ipc ipc;
+};
+bool connection_peek(const struct connection *connection, struct door_head *ret_head,
+                     bool *ret_is_ipc);
+
 /* Who sent this, for the record of what is made; good until the next call. */
 const struct store_creator *call_creator(struct call *call);
 

@@ -368,18 +368,6 @@ void door_ipc_end(struct door *door)
 	}
 }
 
-/* The head of the request that is in a connection's socket, if there is one and it is on IPC. */
-static bool peek(const struct connection *connection, struct wire_request *ret_request,
-                 struct wire_ipc *ret_asked)
-{
-	struct iovec parts[] = {{ret_request, sizeof *ret_request}, {ret_asked, sizeof *ret_asked}};
-	struct msghdr message = {.msg_iov = parts, .msg_iovlen = 2};
-	ssize_t size = sys_recvmsg(connection->source.fd, &message, MSG_PEEK | MSG_DONTWAIT);
-
-	return size == sizeof *ret_request + sizeof *ret_asked &&
-	       wire_is_ipc(ret_request->header.op);
-}
-
 struct restored {
 	int64_t since;
 	struct connection *connection;
@@ -496,8 +484,8 @@ static void try_all(struct door *door, bool looks)
 void door_ipc_restore(struct door *door, int (*serve)(struct loop_source *source, uint32_t events))
 {
 	struct restored *restored;
-	struct wire_request request;
-	struct wire_ipc asked;
+	struct door_head head;
+	bool is_ipc;
 	size_t count = 0;
 
 	if (!door->options.ipc || !door->connection_count)
@@ -509,9 +497,9 @@ void door_ipc_restore(struct door *door, int (*serve)(struct loop_source *source
 	/* Without it they are served all the same, in any order. */
 	for (struct connection *connection = restored ? door->connections : NULL; connection;
 	     connection = connection->next)
-		if (!connection->pending && peek(connection, &request, &asked) &&
-		    may_wait(request.header.op))
-			restored[count++] = (struct restored){asked.since, connection};
+		if (!connection->pending && connection_peek(connection, &head, &is_ipc) &&
+		    is_ipc && may_wait(head.request.header.op))
+			restored[count++] = (struct restored){head.ipc.since, connection};
 	if (count)
 		qsort(restored, count, sizeof *restored, by_since);
 	for (size_t i = 0; i < count; i++)
